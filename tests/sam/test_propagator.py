@@ -1,0 +1,191 @@
+"""The engine against the stock predictor, on the same tensors: logits, object scores and pointers, frame by frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.sam import stock
+from vidseg.sam.build import instantiate_config
+from vidseg.sam.prompts import Box, MaskPrompt, Points
+from vidseg.sam.propagator import Propagator
+
+HEIGHT, WIDTH, FRAMES = 120, 200, 24
+TOLERANCE = 1e-4
+
+
+def lively_network(config, seed: int):
+    """Random weights, turned up so that masks are neither empty nor full and memory matters."""
+    torch.manual_seed(seed)
+    network = instantiate_config(config).eval()
+    with torch.no_grad():
+        for name, value in network.named_parameters():
+            if "memory_attention" in name and name.endswith("weight") and value.ndim == 2:
+                value.mul_(2.0)
+        network.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(1.0)
+    return network
+
+
+def moving_frames(side: int, count: int = FRAMES, seed: int = 0) -> torch.Tensor:
+    """Normalised frames [T, 3, S, S]: blurred noise that drifts, so that neighbours are alike."""
+    generator = torch.Generator().manual_seed(seed)
+    canvas = torch.randn(1, 3, side // 8 + 8, side // 8 + 8, generator=generator)
+    big = torch.nn.functional.interpolate(canvas, (side + 2 * count, side + 2 * count), mode="bicubic")[0]
+    return torch.stack([big[:, t : t + side, 2 * t : 2 * t + side] for t in range(count)])
+
+
+@pytest.fixture(scope="module")
+def pair():
+    network = lively_network(stock.SMALL, seed=4)
+    return network, stock.stock_predictor(stock.SMALL, network.state_dict())
+
+
+def assert_same(ours, i: int, reference: dict, where: str) -> None:
+    expected = reference["pred_masks"][0, 0]
+    scale = expected.abs().max()
+    assert (ours.logits[i] - expected).abs().max() / scale <= TOLERANCE, where
+    assert torch.allclose(ours.object_scores[i], reference["object_score_logits"][0, 0], atol=TOLERANCE, rtol=TOLERANCE), where
+    pointer = reference["obj_ptr"][0]
+    assert (ours.pointers[i] - pointer).abs().max() / pointer.abs().max() <= TOLERANCE, where
+
+
+def click(x, y, label=1):
+    return Points(((x, y),), (label,))
+
+
+def ellipse(x, y, a, b):
+    ys, xs = np.mgrid[:HEIGHT, :WIDTH]
+    return ((xs - x) / a) ** 2 + ((ys - y) / b) ** 2 <= 1
+
+
+PROMPTS = {
+    "box": Box((40, 30, 110, 90)),
+    "one click": click(90, 60),
+    "four clicks": Points(((90, 60), (70, 50), (10, 10), (150, 100)), (1, 1, 0, 0)),
+    "box and click": Box((40, 30, 110, 90), click(60, 60, 0)),
+    "mask": MaskPrompt(ellipse(90, 60, 40, 25)),
+}
+
+
+def add_to_stock(predictor, state, index, object_id, prompt):
+    if isinstance(prompt, MaskPrompt):
+        predictor.add_new_mask(state, index, object_id, prompt.mask)
+        return
+    points = prompt if isinstance(prompt, Points) else prompt.points
+    predictor.add_new_points_or_box(
+        state, index, object_id, points=points and np.array(points.xy, np.float32), labels=points and np.array(points.labels, np.int32),
+        box=prompt.xyxy if isinstance(prompt, Box) else None)
+
+
+@pytest.mark.parametrize("kind", PROMPTS)
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
+def test_one_object_equals_stock(pair, monkeypatch, kind, reverse):
+    network, predictor = pair
+    frames = moving_frames(network.image_size)
+    order = range(FRAMES - 1, -1, -1) if reverse else range(FRAMES)
+    state = stock.start(predictor, frames, HEIGHT, WIDTH, monkeypatch)
+    add_to_stock(predictor, state, order[0], 1, PROMPTS[kind])
+    stock.propagate(predictor, state, start_frame_idx=order[0], reverse=reverse)
+
+    engine = Propagator(network)
+    shown = 0
+    for t in order:
+        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
+        ours = engine.prompt(features, t, {1: PROMPTS[kind]}, reverse) if t == order[0] else engine.step(features, t, reverse)
+        assert_same(ours, 0, stock.result(state, 1, t), f"{kind}, frame {t}")
+        shown += int((ours.logits > 0).any())
+    assert shown > FRAMES // 2, "masks are empty: the comparison says little"
+
+
+def test_objects_that_come_and_go_equal_stock(pair, monkeypatch):
+    """Four objects on frames 0, 0, 3 and 9, one leaves after frame 12: each as if it were alone."""
+    network, predictor = pair
+    frames = moving_frames(network.image_size, seed=1)
+    arrivals = {1: (0, PROMPTS["box"]), 2: (0, click(150, 40)), 3: (3, PROMPTS["mask"]), 4: (9, Box((10, 20, 60, 100)))}
+    engine = Propagator(network)
+    results: dict[tuple[int, int], tuple] = {}
+    for t in range(FRAMES):
+        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
+        new = {i: prompt for i, (start, prompt) in arrivals.items() if start == t}
+        for part in ([engine.prompt(features, t, new)] if new else []) + [engine.step(features, t)]:
+            for row, object_id in enumerate(part.ids if part else []):
+                results[object_id, t] = part, row
+        if t == 12:
+            engine.remove(2)
+    assert {t for i, t in results if i == 2} == set(range(13))
+    for object_id, (begin, prompt) in arrivals.items():
+        state = stock.start(predictor, frames, HEIGHT, WIDTH, monkeypatch)
+        add_to_stock(predictor, state, begin, object_id, prompt)
+        stock.propagate(predictor, state, start_frame_idx=begin)
+        for t in range(begin, 13 if object_id == 2 else FRAMES):
+            part, row = results[object_id, t]
+            assert_same(part, row, stock.result(state, object_id, t), f"object {object_id}, frame {t}")
+
+
+def test_correction_on_a_tracked_frame_equals_stock(pair, monkeypatch):
+    network, predictor = pair
+    frames = moving_frames(network.image_size, seed=2)
+    state = stock.start(predictor, frames, HEIGHT, WIDTH, monkeypatch)
+    add_to_stock(predictor, state, 0, 1, click(90, 60))
+    stock.propagate(predictor, state, max_frame_num_to_track=6)
+    add_to_stock(predictor, state, 6, 1, Points(((100, 70), (20, 20)), (1, 0)))
+    engine = Propagator(network)
+    for t in range(FRAMES):
+        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
+        ours = engine.prompt(features, t, {1: click(90, 60)}) if t == 0 else engine.step(features, t)
+        if t == 6:
+            ours = engine.prompt(features, t, {1: Points(((100, 70), (20, 20)), (1, 0))})
+            stock.propagate(predictor, state, start_frame_idx=7)  # consolidates the correction, then goes on
+            assert set(engine.banks[1].conditioning) == {0}
+        if t >= 6:
+            assert_same(ours, 0, stock.result(state, 1, t), f"frame {t}")
+
+
+def test_second_conditioning_frame_equals_stock(pair, monkeypatch):
+    """A prompt on a frame the object has not been carried to makes that frame a conditioning frame."""
+    network, predictor = pair
+    frames = moving_frames(network.image_size, seed=3)
+    state = stock.start(predictor, frames, HEIGHT, WIDTH, monkeypatch)
+    add_to_stock(predictor, state, 0, 1, PROMPTS["box"])
+    add_to_stock(predictor, state, 10, 1, PROMPTS["mask"])
+    stock.propagate(predictor, state)
+    engine = Propagator(network)
+    for t in range(FRAMES):
+        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
+        prompts = {0: PROMPTS["box"], 10: PROMPTS["mask"]}
+        ours = engine.prompt(features, t, {1: prompts[t]}) if t in prompts else engine.step(features, t)
+        if t < 10:  # the stock predictor knows of frame 10 from the start, a stream cannot
+            continue
+        assert set(engine.banks[1].conditioning) == {0, 10}
+    assert set(engine.banks[1].recent) == {20, 21, 22, 23}
+
+
+def test_memory_is_bounded(pair):
+    network, _ = pair
+    frames = moving_frames(network.image_size, 40)
+    engine = Propagator(network)
+    for t in range(40):
+        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
+        engine.prompt(features, t, {1: PROMPTS["box"]}) if t % 3 == 0 else engine.step(features, t)
+    bank = engine.banks[1]
+    assert len(bank.conditioning) == 8
+    assert set(bank.recent) <= set(range(38 - network.num_maskmem + 1, 39))
+    assert set(bank.pointers) <= set(range(38 - network.max_obj_ptrs_in_encoder + 1, 39))
+
+
+def test_embed_prepares_frames_as_the_stock_loader_does(pair, tmp_path):
+    from PIL import Image
+
+    from sam2.utils.misc import _load_img_as_tensor
+
+    network, _ = pair
+    rng = np.random.default_rng(0)
+    image = np.repeat(np.repeat(rng.integers(0, 256, (30, 50, 3), dtype=np.uint8), 12, 0), 12, 1)
+    Image.fromarray(image).save(tmp_path / "0.png")
+    pixels, *_ = _load_img_as_tensor(tmp_path / "0.png", network.image_size)
+    mean, std = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    engine = Propagator(network)
+    expected = engine.embed_tensor(((pixels.float() - mean) / std)[None], *image.shape[:2]).top
+    ours = engine.embed(image).top
+    assert (ours - expected).abs().max() / expected.abs().max() < 0.02  # PIL and torch round single grey levels differently

@@ -1,0 +1,237 @@
+"""The commands: read the options, call the API, show progress, say what was made. No logic of their own.
+
+Everything heavy is imported inside the commands, so that `vidseg --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+import vidseg
+from vidseg.errors import InputError, VidsegError
+
+PRESET_NAMES = "demo, tiny, small, base-plus, large"
+
+
+class Commands(click.Group):
+    """Turns what can go wrong into one line on stderr and the right exit code: 1, or 130 after Ctrl-C."""
+
+    def invoke(self, context: click.Context):
+        try:
+            return super().invoke(context)
+        except VidsegError as error:
+            click.echo(f"vidseg: {error}", err=True)
+            context.exit(1)
+        except KeyboardInterrupt:
+            click.echo("vidseg: interrupted; nothing unfinished was kept", err=True)
+            context.exit(130)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(vidseg.__version__, prog_name="vidseg")
+def main() -> None:
+    """Find objects in a video by name and follow their exact outlines through the clip."""
+
+
+def seconds(context, parameter, value: str | None) -> float | None:
+    """A click callback: "90", "1:30" or "00:01:30.5" as seconds."""
+    if value is None:
+        return None
+    from vidseg.video import parse_time
+
+    try:
+        return parse_time(value)
+    except InputError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def model_options(command):
+    """The options that choose and place the checkpoints."""
+    for option in reversed((
+        click.option("--model", "preset", default="small", show_default=True, metavar="NAME", help=f"Pair of checkpoints: {PRESET_NAMES}."),
+        click.option("--sam", metavar="PATH|ID", help="SAM 2.1 checkpoint instead: a .pt file, a folder, or a hub id."),
+        click.option("--detector", metavar="PATH|ID", help="Grounding DINO checkpoint instead: a folder or a hub id."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or mps."),
+        click.option("--dtype", default="auto", show_default=True, type=click.Choice(["auto", "float32", "bfloat16"])),
+    )):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("clip", type=click.Path(path_type=Path))
+@click.option("--prompt", "prompts", multiple=True, required=True, metavar="TEXT", help='What to find: "dog. ball", "dog, ball"; may be repeated.')
+@model_options
+@click.option("--start", callback=seconds, metavar="TIME", help="Where to begin: seconds, mm:ss or hh:mm:ss.")
+@click.option("--end", callback=seconds, metavar="TIME", help="Where to stop.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="The overlay video [CLIP.tracked.mp4], or a folder for it.")
+@click.option("--tracks", "tracks_path", type=click.Path(path_type=Path), metavar="FILE", help="The tracks file [CLIP.tracks.jsonl].")
+@click.option("--no-video", is_flag=True, help="Write the tracks only.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+def track(clip, prompts, preset, sam, detector, device, dtype, start, end, output, tracks_path, no_video, overwrite) -> None:
+    """Follow what TEXT names through CLIP (a video or a folder of images).
+
+    Writes CLIP.tracked.mp4, the clip with masks, outlines and labels, and CLIP.tracks.jsonl, one line a frame.
+    """
+    from contextlib import ExitStack
+
+    began = time.perf_counter()
+    from vidseg.detection import parse_phrases
+    from vidseg.files import check_writable
+
+    # All that can be known to fail is checked before the seconds that loading takes.
+    video_path, tracks_path = output_paths(clip, output, tracks_path)
+    if not no_video:
+        check_writable(video_path, overwrite)
+    check_writable(tracks_path, overwrite)
+    phrases = parse_phrases(prompts)
+    if start is not None and end is not None and end <= start:
+        raise click.UsageError("--end must be after --start")
+    from vidseg.video import Clip
+
+    info = Clip(clip).info
+    with status(f"Loading {preset}"):
+        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype)
+        run = model.track(clip, phrases, start=start, end=end)
+
+    from vidseg.overlap import Background
+    from vidseg.tracks import TracksWriter
+
+    frames, note = 0, None
+    with ExitStack() as stack:
+        writer = stack.enter_context(TracksWriter(tracks_path, header(info, phrases, model)))
+        sinks = [writer.write]
+        if not no_video:
+            video = open_video(stack, video_path, clip, info)
+            sinks.append(video.write_frame)
+        background = stack.enter_context(Background(lambda frame: [sink(frame) for sink in sinks]))
+        for frame in progress(run, expected_frames(info, start, end)):
+            background.submit(frame)
+            frames += 1
+    if not no_video:
+        note = video.note
+    report(run, phrases, frames, time.perf_counter() - began, [tracks_path] if no_video else [video_path, tracks_path], note)
+
+
+def output_paths(clip: Path, output: Path | None, tracks: Path | None) -> tuple[Path, Path]:
+    """Names of the overlay video and the tracks file: beside the clip, or where they were asked for."""
+    stem = clip.resolve().stem if clip.is_file() else clip.resolve().name
+    folder = clip.parent if clip.resolve().parent != clip.resolve() else clip
+    if output is not None and output.is_dir():
+        folder, output = output, None
+    if output is not None:
+        folder = output.parent
+        stem = output.stem.removesuffix(".tracked")
+    return output or folder / f"{stem}.tracked.mp4", tracks or folder / f"{stem}.tracks.jsonl"
+
+
+def header(info, phrases, model) -> dict:
+    """First line of the tracks file."""
+    return {
+        "clip": info.path, "width": info.width, "height": info.height, "frame_rate": str(info.frame_rate),
+        "time_base": str(info.time_base), "prompts": list(phrases), "models": model.names, "vidseg": vidseg.__version__,
+    }
+
+
+def expected_frames(info, start: float | None, end: float | None) -> int | None:
+    """How many frames the run will have, for the progress bar; None if nobody knows."""
+    if info.frame_count is None or (start is None and end is None):
+        return info.frame_count
+    stop = min(end, info.duration) if end is not None and info.duration else end if end is not None else info.duration
+    return None if stop is None else max(1, round((stop - (start or 0)) * info.frame_rate))
+
+
+def open_video(stack, path: Path, clip: Path, info):
+    """A video writer that draws: its `write_frame` takes a tracked frame."""
+    from vidseg.render import draw
+    from vidseg.writer import VideoWriter
+
+    video = stack.enter_context(VideoWriter(path, info, clip if info.has_audio else None))
+    video.write_frame = lambda frame: video.write(draw(frame), round(frame.time / info.time_base))
+    return video
+
+
+def status(text: str):
+    """A spinner on stderr for as long as something takes that cannot be counted."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(text)
+
+
+def progress(run, total: int | None):
+    """Pass frames on and show frames/s, time left and objects in view on stderr."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    columns = [
+        bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[rate]}"), bars.TimeRemainingColumn(), bars.TextColumn("{task.fields[objects]}"),
+    ]
+    with bars.Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("Tracking", total=total, rate="", objects="")
+        began, done = None, 0
+        for frame in run:
+            # The first frame pays for loading the detector and for warming up; it would spoil the rate.
+            rate = f"{done / (time.perf_counter() - began):.1f} frames/s" if done else ""
+            bar.update(task, advance=1, rate=rate, objects=f"{len(frame.detections)} in view")
+            if began is None:
+                began = time.perf_counter()
+            else:
+                done += 1
+            yield frame
+
+
+def report(run, phrases, frames: int, elapsed: float, files: list[Path], note: str | None) -> None:
+    """Say what was found, where it is, how long it took, and what was amiss."""
+    if run.keyframe is None:
+        best = f"; the best score was {run.best_score:.2f}" if run.best_score else ""
+        click.echo(f"Found nothing for {', '.join(repr(p) for p in phrases)} in {frames} frames{best}.")
+    else:
+        objects = ", ".join(f"{label} {i} ({run.seen[i]} frames)" for i, label in run.labels.items())
+        click.echo(f"Found {len(run.labels)} on frame {run.keyframe}: {objects}.")
+    for path in files:
+        click.echo(f"Wrote {path}")
+    click.echo(f"{frames} frames in {elapsed:.1f} s, {frames / elapsed:.1f} frames/s with loading.")
+    for line in filter(None, (run.warning, note)):
+        click.echo(f"vidseg: {line}", err=True)
+
+
+@main.command()
+@click.argument("clip", type=click.Path(path_type=Path))
+@click.argument("tracks", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="The overlay video [CLIP.tracked.mp4].")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+def render(clip, tracks, output, overwrite) -> None:
+    """Draw saved TRACKS on CLIP again, without any model."""
+    path, _ = output_paths(clip, output, tracks)
+    with status(f"Drawing {path}"):
+        note = vidseg.render(clip, tracks, path, overwrite=overwrite)
+    click.echo(f"Wrote {path}")
+    if note:
+        click.echo(f"vidseg: {note}", err=True)
+
+
+@main.command()
+@click.option("--download", metavar="NAME", help="Fetch the checkpoints of a preset ahead of time.")
+def models(download: str | None) -> None:
+    """List the presets and whether they are on this disk."""
+    from vidseg import presets
+
+    if download is not None:
+        wanted = presets.preset(download)
+        sam, detector = presets.locate_sam(wanted.sam), presets.locate_detector(wanted.detector)
+        click.echo(f"{wanted.name} is on this disk:\n  {sam}\n  {detector}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "SAM 2.1", "Grounding DINO", "download", "on disk", "", box=None, pad_edge=False)
+    for preset in presets.PRESETS.values():
+        ready = presets.on_disk(preset.sam) and presets.on_disk(preset.detector)
+        size = f"{preset.megabytes} MB" if preset.megabytes else "–"
+        table.add_row(preset.name, preset.sam, preset.detector, size, "yes" if ready else "no", preset.note)
+    Console().print(table)

@@ -1,0 +1,159 @@
+"""Loading a pair of checkpoints, and what can be done with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from vidseg import presets
+from vidseg.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vidseg.detection import Detector
+    from vidseg.sam.propagator import Propagator
+    from vidseg.tracking import Tracking
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16")
+
+
+def load(
+    preset: str | None = None,
+    *,
+    sam: str | os.PathLike | None = None,
+    detector: str | os.PathLike | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Model:
+    """Load SAM 2.1 and Grounding DINO.
+
+        model = vidseg.load("small")
+        model = vidseg.load(sam="sam2.1_hiera_tiny.pt", device="cpu")  # no detector: prompt with boxes
+
+    Args:
+        preset: "demo", "tiny", "small", "base-plus" or "large": where both checkpoints come from. Default: "small",
+            or nothing if `sam` is given.
+        sam: a SAM 2 checkpoint instead of the preset's: Meta's `.pt`, a folder with `model.safetensors` and
+            `config.yaml`, or a hub id.
+        detector: a Grounding DINO checkpoint instead of the preset's: a transformers folder or a hub id.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there is.
+        dtype: "float32", "bfloat16" (SAM runs under autocast; the detector stays in float32), or "auto".
+
+    Returns:
+        The model. SAM is loaded now, the detector with the first text prompt.
+
+    Raises:
+        ModelError: unknown preset or device, a checkpoint that is broken or that cannot be fetched.
+    """
+    chosen = presets.preset(preset or "small") if preset or sam is None else None
+    sam_source = os.fspath(sam) if sam is not None else chosen.sam
+    detector_source = os.fspath(detector) if detector is not None else chosen.detector if chosen else None
+    device, dtype = resolve(device, dtype)
+    sam_path = presets.locate_sam(sam_source)
+    # Found before anything slow begins: a missing detector should not show up after SAM has been loaded.
+    detector_path = presets.locate_detector(detector_source) if detector_source else None
+
+    from vidseg.sam.build import build_sam
+
+    network = build_sam(sam_path, device)
+    return Model(network, detector_path, device, dtype, {"sam": sam_source, "detector": detector_source})
+
+
+def resolve(device: str, dtype: str) -> tuple[str, str]:
+    """The device and dtype that "auto" stands for here. Raises ModelError for what this machine does not have."""
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = device.split(":")[0]
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind not in available:
+        raise ModelError(f"no device is called {device!r}; there are {', '.join(DEVICES)}")
+    if not available[kind]:
+        raise ModelError(f"this machine has no {kind} device that torch can use; try --device cpu")
+    if dtype not in DTYPES:
+        raise ModelError(f"no dtype is called {dtype!r}; there are {', '.join(DTYPES)}")
+    if dtype == "auto":
+        dtype = "bfloat16" if kind == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    return device, dtype
+
+
+class Model:
+    """A SAM 2.1 network with a Grounding DINO detector; made by `load`.
+
+    Attributes:
+        device, dtype: where and how it runs.
+        names: the checkpoints it was loaded from, {"sam": …, "detector": … or None}.
+    """
+
+    def __init__(self, network, detector_path, device: str, dtype: str, names: dict[str, Any]):
+        self.device, self.dtype, self.names = device, dtype, names
+        self._network, self._detector_path = network, detector_path
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The detector, loaded when it is first asked for. Raises ModelError if there is none."""
+        if self._detector_path is None:
+            raise ModelError("a text prompt needs a detector: load the model with a preset or with detector=…, or give boxes")
+        from vidseg.detection import load_detector
+
+        return load_detector(self._detector_path, self.device, "float32")
+
+    def propagator(self) -> Propagator:
+        """A propagation engine without objects, for one clip. (`vidseg.sam.propagator` says how to drive it.)"""
+        import torch
+
+        from vidseg.sam.propagator import Propagator
+
+        return Propagator(self._network, getattr(torch, self.dtype))
+
+    def track(
+        self,
+        clip: str | os.PathLike,
+        prompt: str | Sequence[str] | None = None,
+        *,
+        boxes: Sequence[Sequence[float]] | np.ndarray | None = None,
+        keyframe: int | None = None,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> Tracking:
+        """Follow objects through a clip.
+
+            for frame in model.track("clip.mp4", prompt="dog. ball"):
+                print(frame.index, frame.detections.tracker_id)
+
+        Args:
+            clip: a video, a folder of images, or an image.
+            prompt: what to find: phrases separated by dots, commas or lines, or a list of them.
+            boxes: instead of a prompt, N×4: x1, y1, x2, y2 in pixels of the keyframe, one object each.
+            keyframe: number of the frame on which the objects are prompted. Default: the first frame for boxes; for
+                text the first one on which something is found, looking twice a second.
+            start, end: part of the clip in seconds after its first frame.
+
+        Returns:
+            An iterator of `TrackedFrame`, one a frame, in order; frames are read, tracked and dropped one by one.
+            Once it is through, its attributes say what happened (see `vidseg.tracking.Tracking`).
+
+        Raises:
+            InputError: the clip cannot be read, the prompt names nothing, or the boxes are no boxes.
+            ModelError: the detector cannot be loaded.
+        """
+        import numpy as np
+
+        from vidseg.detection import parse_phrases
+        from vidseg.tracking import Tracking
+        from vidseg.video import Clip
+
+        if (prompt is None) == (boxes is None):
+            raise InputError("give either a text prompt or boxes: what should be tracked?")
+        if boxes is not None:
+            boxes = np.asarray(boxes, np.float32)
+            if boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes) or not (boxes[:, 2:] > boxes[:, :2]).all():
+                raise InputError("boxes must be [[x1, y1, x2, y2], …] in pixels with x2 > x1 and y2 > y1")
+            return Tracking(Clip(clip), self.propagator(), boxes=boxes, keyframe=keyframe, start=start, end=end)
+        phrases = parse_phrases(prompt)
+        return Tracking(Clip(clip), self.propagator(), self.detector, phrases, keyframe=keyframe, start=start, end=end)

@@ -1,0 +1,279 @@
+"""The propagation engine: prompt objects on a frame, then carry their masks from frame to frame.
+
+It runs on the modules of the `sam2` package but not on its `SAM2VideoPredictor`, which loads the whole clip and
+takes one object after another. Here a frame is encoded once, all objects share that encoding, and those whose memory
+banks have the same shape go through memory attention, mask decoder and memory encoder together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sam2.modeling.sam2_utils import get_1d_sine_pe
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+from vidseg.sam.memory import Memory, MemoryBank
+from vidseg.sam.postprocess import fill_holes
+from vidseg.sam.prompts import MaskPrompt, Prompt, as_clicks
+
+if TYPE_CHECKING:
+    from sam2.modeling.sam2_base import SAM2Base
+
+# ImageNet statistics, as every SAM 2 checkpoint expects them.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Objects that go through the network together; more are split, so that a crowd cannot exhaust the memory.
+MAX_BATCH = 16
+
+
+@dataclass
+class FrameFeatures:
+    """One encoded frame; everything that prompts and objects on it share.
+
+    Attributes:
+        height, width: size of the frame in pixels.
+        top: [1, C, h, w] features at stride 16, without any memory.
+        position: [h·w, 1, C] their position encoding.
+        high_res: features at stride 4 and 8 for the mask decoder, [1, C/8, 4h, 4w] and [1, C/4, 2h, 2w].
+    """
+
+    height: int
+    width: int
+    top: Tensor
+    position: Tensor
+    high_res: list[Tensor]
+
+
+@dataclass
+class FrameMasks:
+    """What the network says about N objects on one frame.
+
+    Attributes:
+        ids: the N object ids.
+        logits: [N, h, w] float32 low-resolution mask logits (stride 4 of the network's input); > 0 is object.
+            All of an object's logits are -1024 where its object score is not positive.
+        ious: [N] float32, predicted IoU of each mask.
+        object_scores: [N] float32, logit of "the object is visible on this frame".
+        pointers: [N, C] object pointers.
+    """
+
+    ids: list[int]
+    logits: Tensor
+    ious: Tensor
+    object_scores: Tensor
+    pointers: Tensor
+
+    def masks(self, height: int, width: int) -> np.ndarray:
+        """[N, height, width] bool masks at the size of the frame (bilinear, as the stock predictor resizes)."""
+        large = np.zeros((len(self.ids), height, width), bool)
+        for i, logits in enumerate(self.logits):
+            if self.object_scores[i] > 0:
+                resized = F.interpolate(logits[None, None], (height, width), mode="bilinear", align_corners=False)
+                large[i] = (resized[0, 0] > 0).cpu().numpy()
+        return large
+
+
+class Propagator:
+    """Objects, each with its memory bank, on the frames of one clip.
+
+    Use: `features = embed(image)`; then `prompt` for objects that are pointed at on this frame, `step` to carry all
+    others over from the frames before. Frames are numbered; go through them in order, upwards or downwards.
+
+    Args:
+        network: from `vidseg.sam.build.build_sam`.
+        dtype: torch.float32, or torch.bfloat16 to run the network under autocast.
+    """
+
+    def __init__(self, network: SAM2Base, dtype: torch.dtype = torch.float32):
+        self.network = network
+        self.dtype = dtype
+        self.device = network.maskmem_tpos_enc.device
+        self.banks: dict[int, MemoryBank] = {}
+        self._memory_position: Tensor | None = None  # [h·w, 1, 64], the same for every memory
+
+    def _autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
+
+    @torch.inference_mode()
+    def embed(self, image: np.ndarray) -> FrameFeatures:
+        """Encode one frame, [H, W, 3] uint8 RGB: the expensive part, done once whatever the number of objects.
+
+        The frame is squeezed into a square with antialiased bicubic interpolation, as the stock video predictor does.
+        """
+        height, width = image.shape[:2]
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)
+        side = self.network.image_size
+        pixels = transforms.resize(pixels, [side, side], transforms.InterpolationMode.BICUBIC, antialias=True)
+        return self.embed_tensor(transforms.normalize(pixels.float() / 255, MEAN, STD)[None], height, width)
+
+    @torch.inference_mode()
+    def embed_tensor(self, pixels: Tensor, height: int, width: int) -> FrameFeatures:
+        """Encode a frame that is already [1, 3, S, S] float, normalised, at the network's own size S."""
+        with self._autocast():
+            backbone = self.network.forward_image(pixels)
+        *high_res, top = backbone["backbone_fpn"]
+        position = backbone["vision_pos_enc"][-1].flatten(2).permute(2, 0, 1)
+        return FrameFeatures(height, width, top, position, high_res)
+
+    @torch.inference_mode()
+    def prompt(self, features: FrameFeatures, index: int, prompts: Mapping[int, Prompt], reverse: bool = False) -> FrameMasks:
+        """Point at objects on frame `index`, by id.
+
+        An id that is new, or has not been propagated to this frame, starts afresh here: the frame becomes one of its
+        conditioning frames and no memory is read. If the object has just been propagated to this very frame, the
+        prompt corrects that result: memory and the mask so far are taken into account, and the corrected frame
+        replaces the propagated one in memory. (Both as in `SAM2VideoPredictor.add_new_points_or_box`.)
+
+        Returns:
+            The masks of the prompted objects, in the order of `prompts`.
+        """
+        results = [self._prompt_one(features, index, i, prompt, reverse) for i, prompt in prompts.items()]
+        return join(results)
+
+    def _prompt_one(self, features, index, object_id, prompt, reverse) -> FrameMasks:
+        network = self.network
+        bank = self.banks.get(object_id)
+        if bank is None:
+            bank = self.banks[object_id] = MemoryBank(network.num_maskmem - 1, network.max_obj_ptrs_in_encoder - 1)
+        correction = bank.latest == index and index not in bank.conditioning
+        with self._autocast():
+            if isinstance(prompt, MaskPrompt):
+                outputs = network._use_mask_as_output(features.top, features.high_res, self._network_mask(prompt.mask))
+            else:
+                xy, labels = as_clicks(prompt, features.height, features.width)
+                clicks = {
+                    "point_coords": torch.from_numpy(xy * network.image_size)[None].to(self.device),
+                    "point_labels": torch.from_numpy(labels)[None].to(self.device),
+                }
+                fused = self._read_memory(features, index, [bank], reverse) if correction else self._without_memory(features)
+                before = bank.logits[None, None].clamp(-32, 32) if bank.latest == index else None
+                outputs = network._forward_sam_heads(
+                    fused, point_inputs=clicks, mask_inputs=before, high_res_features=features.high_res,
+                    multimask_output=network._use_multimask(not correction, clicks))
+            _, _, ious, low_res, _, pointer, score = outputs
+            low_res = fill_holes(low_res)
+            # The frame is remembered as the user saw it: holes filled, clicks binarised.
+            high_res = F.interpolate(low_res, (network.image_size, network.image_size), mode="bilinear", align_corners=False)
+            memory = self._write_memory(features, high_res, score, pointer, seen_by_user=True)[0]
+        (bank.add_recent if correction else bank.add_conditioning)(index, memory)
+        bank.latest, bank.logits = index, low_res[0, 0]
+        return FrameMasks([object_id], low_res[:, 0], ious.float().amax(1), score[:, 0].float(), pointer.float())
+
+    @torch.inference_mode()
+    def step(self, features: FrameFeatures, index: int, reverse: bool = False) -> FrameMasks | None:
+        """Carry every object to frame `index` that is not there yet, all in as few batches as their banks allow.
+
+        Two objects share a batch when their banks hold the same number of memories and pointers, whatever frames
+        those come from.
+
+        Returns:
+            The masks of the objects that were carried over (not of those prompted on this frame); None if there are none.
+        """
+        groups: dict[tuple[int, int], list[int]] = {}
+        for object_id, bank in self.banks.items():
+            if bank.latest != index:
+                read = len(bank.spatial(index, reverse)), len(bank.object_pointers(index, reverse))
+                groups.setdefault(read, []).append(object_id)
+        results = []
+        for ids in groups.values():
+            for start in range(0, len(ids), MAX_BATCH):
+                results.append(self._step_batch(features, index, ids[start : start + MAX_BATCH], reverse))
+        return join(results) if results else None
+
+    def _step_batch(self, features, index, ids, reverse) -> FrameMasks:
+        banks = [self.banks[i] for i in ids]
+        with self._autocast():
+            fused = self._read_memory(features, index, banks, reverse)
+            _, _, ious, low_res, high_res, pointers, scores = self.network._forward_sam_heads(
+                fused, high_res_features=features.high_res, multimask_output=self.network._use_multimask(False, None))
+            memories = self._write_memory(features, high_res, scores, pointers, seen_by_user=False)
+        low_res = fill_holes(low_res)
+        for bank, memory, logits in zip(banks, memories, low_res):
+            bank.add_recent(index, memory)
+            bank.latest, bank.logits = index, logits[0].clone()
+        return FrameMasks(ids, low_res[:, 0], ious.float().amax(1), scores[:, 0].float(), pointers.float())
+
+    def remove(self, object_id: int) -> None:
+        """Forget an object. The others are not touched."""
+        del self.banks[object_id]
+
+    def _without_memory(self, features: FrameFeatures) -> Tensor:
+        """Features of a frame on which an object starts: [1, C, h, w]."""
+        return features.top + self.network.no_mem_embed.permute(1, 2, 0)[..., None]
+
+    def _read_memory(self, features: FrameFeatures, index: int, banks: list[MemoryBank], reverse: bool) -> Tensor:
+        """Fuse a frame with the memories of B objects whose banks have one shape: [B, C, h, w].
+
+        (`SAM2Base._prepare_memory_conditioned_features` for objects that need not share their frame numbers.)
+        """
+        network = self.network
+        batch = len(banks)
+        spatial = [bank.spatial(index, reverse) for bank in banks]
+        pointers = [bank.object_pointers(index, reverse) for bank in banks]
+        # [B, M, 64, h, w] → [M·h·w, B, 64]
+        stacked = torch.stack([torch.stack([memory.features for _, memory in read]) for read in spatial])
+        memory = stacked.flatten(3).permute(1, 3, 0, 2).flatten(0, 1)
+        rows = torch.tensor([[row for row, _ in read] for read in spatial], device=self.device)  # [B, M]
+        temporal = network.maskmem_tpos_enc[rows].flatten(2).permute(1, 0, 2)  # [M, B, 64]
+        memory_position = (self._memory_position[None] + temporal[:, None]).flatten(0, 1)
+
+        tokens, token_position = self._pointer_tokens(pointers)
+        top = features.top.flatten(2).permute(2, 0, 1)  # [h·w, 1, C]
+        fused = network.memory_attention(
+            curr=top.expand(-1, batch, -1), curr_pos=features.position.expand(-1, batch, -1),
+            memory=torch.cat([memory, tokens]), memory_pos=torch.cat([memory_position, token_position]),
+            num_obj_ptr_tokens=len(tokens))
+        return fused.permute(1, 2, 0).unflatten(2, features.top.shape[-2:])
+
+    def _pointer_tokens(self, pointers: list[list[tuple[int, Tensor]]]) -> tuple[Tensor, Tensor]:
+        """Object pointers as memory tokens with their encoding of time, both [P · C/64, B, 64].
+
+        Each pointer of C channels is cut into C/64 tokens; its distance in frames is a sine encoding, projected.
+        """
+        network = self.network
+        stacked = torch.stack([torch.stack([pointer for _, pointer in read]) for read in pointers], 1)  # [P, B, C]
+        channels, width = stacked.shape[-1], network.mem_dim
+        tokens = stacked.unflatten(2, (channels // width, width)).permute(0, 2, 1, 3).flatten(0, 1)
+        distance = torch.tensor([[d for d, _ in read] for read in pointers], device=self.device).T  # [P, B]
+        encoded = get_1d_sine_pe(distance / (network.max_obj_ptrs_in_encoder - 1), dim=channels)
+        position = network.obj_ptr_tpos_proj(encoded).repeat_interleave(channels // width, dim=0)
+        return tokens, position
+
+    def _write_memory(self, features, high_res, scores, pointers, seen_by_user: bool) -> list[Memory]:
+        """Encode B masks [B, 1, S, S] (logits) on a frame into memories."""
+        network = self.network
+        if seen_by_user and network.binarize_mask_from_pts_for_mem_enc:
+            mask = (high_res > 0).float()
+        else:
+            mask = high_res.sigmoid()
+        mask = mask * network.sigmoid_scale_for_mem_enc + network.sigmoid_bias_for_mem_enc
+        # The frame's part of the memory encoder does not depend on the object; it broadcasts over the batch.
+        encoded = network.memory_encoder(features.top, mask, skip_mask_sigmoid=True)
+        memory = encoded["vision_features"]
+        if network.no_obj_embed_spatial is not None:
+            absent = (scores <= 0).float()[..., None, None]
+            memory = memory + absent * network.no_obj_embed_spatial[..., None, None]
+        if self._memory_position is None:
+            self._memory_position = encoded["vision_pos_enc"][-1][:1].flatten(2).permute(2, 0, 1).float()
+        # Copies, so that a removed object frees its share of the batch.
+        return [Memory(m.to(torch.bfloat16, copy=True), p.clone()) for m, p in zip(memory, pointers)]
+
+    def _network_mask(self, mask: np.ndarray) -> Tensor:
+        """A mask prompt at the network's size: [1, 1, S, S] float 0 or 1."""
+        side = self.network.image_size
+        given = torch.from_numpy(np.asarray(mask, np.float32))[None, None].to(self.device)
+        if given.shape[-2:] == (side, side):
+            return given
+        return (F.interpolate(given, (side, side), mode="bilinear", align_corners=False, antialias=True) >= 0.5).float()
+
+
+def join(parts: list[FrameMasks]) -> FrameMasks:
+    """Several results on one frame as one."""
+    return FrameMasks(
+        [i for part in parts for i in part.ids], *(
+            torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "ious", "object_scores", "pointers")))
