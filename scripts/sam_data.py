@@ -42,12 +42,12 @@ def attempt(rng, size, frames, objects, jumping) -> TrainingClip | None:
     if count > 1 and not jumping and rng.random() < 0.15:
         sprites[1] = sprites[0]  # identical twins: only where they are can tell them apart
     if jumping:
-        poses = np.stack([jumps(rng, frames, aspect) for _ in sprites], 1)
+        poses = np.stack([jumps(rng, frames, aspect, sizes(rng)) for _ in sprites], 1)
         camera = rng.uniform(-0.2, 0.2, (frames, 2)).astype(np.float32)
         poses[..., :2] += camera[:, None]  # jumps() places things in the picture, poses are in the world
     else:
         pace = rng.lognormal(np.log(0.03), 0.8)  # heights a frame; slow motion only teaches "stay where you were"
-        poses = np.stack([glide(rng, frames, aspect, pace * rng.uniform(0.2, 1.6), (0.14, 0.55)) for _ in sprites], 1)
+        poses = np.stack([glide(rng, frames, aspect, pace * rng.uniform(0.2, 1.6), sizes(rng)) for _ in sprites], 1)
         camera = sway(rng, frames, 0.12) * rng.choice([0.3, 1.0, 2.0])
     for target in range(objects):
         if frames > 1 and rng.random() < 0.35:
@@ -73,9 +73,14 @@ def attempt(rng, size, frames, objects, jumping) -> TrainingClip | None:
     return TrainingClip(images, masks, visible, owners, np.array([s.class_index for s, _ in sprites]))
 
 
-def jumps(rng, frames: int, aspect: float) -> np.ndarray:
+def sizes(rng) -> tuple[float, float]:
+    """Range for the size of a sprite, in picture heights; now and then something big."""
+    return (0.5, 0.9) if rng.random() < 0.12 else (0.14, 0.55)
+
+
+def jumps(rng, frames: int, aspect: float, size: tuple[float, float]) -> np.ndarray:
     """An independent place on every frame; size, angle and flip vary less."""
-    size = rng.uniform(0.16, 0.55) * rng.uniform(0.8, 1.25, frames)
+    size = rng.uniform(*size) * rng.uniform(0.8, 1.25, frames)
     angle = rng.normal(0, 10) + rng.normal(0, 12, frames)
     flip = rng.choice([-1.0, 1.0]) * np.where(rng.random(frames) < 0.15, -1, 1)
     return np.column_stack([rng.uniform(0.08, 0.92, frames) * aspect, rng.uniform(0.1, 0.9, frames),

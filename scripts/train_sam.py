@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -182,6 +183,8 @@ def rate(progress: float, step: int) -> float:
 
 def export(state: dict, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    if folder.resolve() != CONFIG.parent:
+        shutil.copy(CONFIG, folder)
     save_file({k: v.half().contiguous() for k, v in state.items()}, folder / "model.safetensors")
 
 

@@ -9,6 +9,9 @@
 
 from importlib import import_module
 
+# Named like its module, so it has to be here before anyone imports the module (which is light).
+from vidseg.render import render
+
 # Where each public name lives. They are imported when first used: torch and transformers take seconds to load,
 # and `vidseg --help` should not.
 _HOMES = {
@@ -16,14 +19,13 @@ _HOMES = {
     "Model": "model",
     "TrackedFrame": "tracks",
     "read_tracks": "tracks",
-    "render": "render",
     "VidsegError": "errors",
     "InputError": "errors",
     "OutputError": "errors",
     "ModelError": "errors",
 }
 __version__ = "0.1.0"
-__all__ = [*_HOMES, "__version__"]
+__all__ = [*_HOMES, "render", "__version__"]
 
 
 def __getattr__(name: str):

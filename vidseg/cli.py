@@ -77,24 +77,29 @@ def track(clip, prompts, preset, sam, detector, device, dtype, start, end, outpu
 
     Writes CLIP.tracked.mp4, the clip with masks, outlines and labels, and CLIP.tracks.jsonl, one line a frame.
     """
-    from contextlib import ExitStack
+    from contextlib import ExitStack, closing
 
     began = time.perf_counter()
     from vidseg.detection import parse_phrases
     from vidseg.files import check_writable
+    from vidseg.video import Clip
+    from vidseg.writer import check_video_output
 
     # All that can be known to fail is checked before the seconds that loading takes.
     video_path, tracks_path = output_paths(clip, output, tracks_path)
-    if not no_video:
-        check_writable(video_path, overwrite)
-    check_writable(tracks_path, overwrite)
-    phrases = parse_phrases(prompts)
     if start is not None and end is not None and end <= start:
         raise click.UsageError("--end must be after --start")
-    from vidseg.video import Clip
-
+    if video_path == tracks_path and not no_video:
+        raise click.UsageError("--output and --tracks name the same file")
+    phrases = parse_phrases(prompts)
     info = Clip(clip).info
+    if not no_video:
+        check_video_output(video_path, overwrite, clip)
+    check_writable(tracks_path, overwrite, clip)
     with status(f"Loading {preset}"):
+        from vidseg.startup import import_transformers
+
+        import_transformers()
         model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype)
         run = model.track(clip, phrases, start=start, end=end)
 
@@ -109,7 +114,7 @@ def track(clip, prompts, preset, sam, detector, device, dtype, start, end, outpu
             video = open_video(stack, video_path, clip, info)
             sinks.append(video.write_frame)
         background = stack.enter_context(Background(lambda frame: [sink(frame) for sink in sinks]))
-        for frame in progress(run, expected_frames(info, start, end)):
+        for frame in stack.enter_context(closing(progress(run, expected_frames(info, start, end)))):
             background.submit(frame)
             frames += 1
     if not no_video:
@@ -119,8 +124,9 @@ def track(clip, prompts, preset, sam, detector, device, dtype, start, end, outpu
 
 def output_paths(clip: Path, output: Path | None, tracks: Path | None) -> tuple[Path, Path]:
     """Names of the overlay video and the tracks file: beside the clip, or where they were asked for."""
-    stem = clip.resolve().stem if clip.is_file() else clip.resolve().name
-    folder = clip.parent if clip.resolve().parent != clip.resolve() else clip
+    named = clip if clip.name not in ("", "..") else clip.resolve()  # "." and ".." do not say what they are called
+    stem = named.name if clip.is_dir() else named.stem
+    folder = named.parent
     if output is not None and output.is_dir():
         folder, output = output, None
     if output is not None:
@@ -163,7 +169,7 @@ def status(text: str):
 
 
 def progress(run, total: int | None):
-    """Pass frames on and show frames/s, time left and objects in view on stderr."""
+    """Pass frames on and show frames/s, time left and objects in view on stderr, if that is a terminal."""
     from rich import progress as bars
     from rich.console import Console
 
@@ -171,7 +177,8 @@ def progress(run, total: int | None):
         bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(),
         bars.TextColumn("{task.fields[rate]}"), bars.TimeRemainingColumn(), bars.TextColumn("{task.fields[objects]}"),
     ]
-    with bars.Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("Tracking", total=total, rate="", objects="")
         began, done = None, 0
         for frame in run:
@@ -231,7 +238,7 @@ def models(download: str | None) -> None:
 
     table = Table("name", "SAM 2.1", "Grounding DINO", "download", "on disk", "", box=None, pad_edge=False)
     for preset in presets.PRESETS.values():
-        ready = presets.on_disk(preset.sam) and presets.on_disk(preset.detector)
         size = f"{preset.megabytes} MB" if preset.megabytes else "–"
-        table.add_row(preset.name, preset.sam, preset.detector, size, "yes" if ready else "no", preset.note)
+        ready = "yes" if presets.on_disk(preset) else "no"
+        table.add_row(preset.name, preset.sam, preset.detector, size, ready, preset.note)
     Console().print(table)

@@ -75,6 +75,12 @@ def resolve(device: str, dtype: str) -> tuple[str, str]:
         raise ModelError(f"no device is called {device!r}; there are {', '.join(DEVICES)}")
     if not available[kind]:
         raise ModelError(f"this machine has no {kind} device that torch can use; try --device cpu")
+    try:
+        index = torch.device(device).index
+    except RuntimeError:
+        raise ModelError(f"no device is called {device!r}; there are {', '.join(DEVICES)}, and cuda:0, cuda:1, …") from None
+    if kind == "cuda" and index is not None and index >= torch.cuda.device_count():
+        raise ModelError(f"there is no {device} on this machine, which has {torch.cuda.device_count()} cuda devices")
     if dtype not in DTYPES:
         raise ModelError(f"no dtype is called {dtype!r}; there are {', '.join(DTYPES)}")
     if dtype == "auto":
@@ -151,8 +157,12 @@ class Model:
         if (prompt is None) == (boxes is None):
             raise InputError("give either a text prompt or boxes: what should be tracked?")
         if boxes is not None:
-            boxes = np.asarray(boxes, np.float32)
-            if boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes) or not (boxes[:, 2:] > boxes[:, :2]).all():
+            try:
+                boxes = np.asarray(boxes, np.float32)
+                fine = boxes.shape == (len(boxes), 4) and len(boxes) and (boxes[:, 2:] > boxes[:, :2]).all() and np.isfinite(boxes).all()
+            except (TypeError, ValueError):  # rows of different lengths, words
+                fine = False
+            if not fine:
                 raise InputError("boxes must be [[x1, y1, x2, y2], …] in pixels with x2 > x1 and y2 > y1")
             return Tracking(Clip(clip), self.propagator(), boxes=boxes, keyframe=keyframe, start=start, end=end)
         phrases = parse_phrases(prompt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,11 +78,23 @@ def local_path(source: str) -> Path | None:
     if source in {part for p in PRESETS.values() for part in (p.sam, p.detector)} and bundled.is_dir():
         return bundled
     path = Path(source).expanduser()
-    if path.exists():
+    if os.path.exists(path):  # not path.exists(), which raises where a name is too long
         return path
-    if source.count("/") != 1 or source.startswith((".", "/", "~")) or path.suffix in {".pt", ".pth", ".safetensors"}:
+    if path.suffix in {".pt", ".pth", ".safetensors"} or not is_hub_id(source):
         raise ModelError(f"{source}: no such checkpoint; give an existing file or folder, or a hub id such as facebook/sam2.1-hiera-tiny")
     return None
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether the hub could have a repository of this name: "owner/name"."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(source)
+    except HFValidationError:
+        return False
+    return source.count("/") == 1
 
 
 def sam_file(hub_id: str) -> str:
@@ -89,19 +102,20 @@ def sam_file(hub_id: str) -> str:
     return hub_id.split("/")[-1].replace("-", "_") + ".pt"
 
 
-def on_disk(source: str) -> bool:
-    """Whether a source of a preset can be loaded without the network."""
-    return local_path(source) is not None or cached(source) is not None
+def on_disk(preset: Preset) -> bool:
+    """Whether both checkpoints of a preset can be loaded without the network."""
+    sam = local_path(preset.sam) or cached(preset.sam, sam_file(preset.sam))
+    return sam is not None and (local_path(preset.detector) or cached(preset.detector)) is not None
 
 
-def cached(hub_id: str) -> str | None:
-    """Path of a hub checkpoint in the local cache, None if it is not (wholly) there."""
+def cached(hub_id: str, file: str | None = None) -> str | None:
+    """Path of a hub checkpoint (one file, or the detector's folder) in the local cache, None if it is not (wholly) there."""
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        if "sam2" in hub_id:
-            return hf_hub_download(hub_id, sam_file(hub_id), local_files_only=True)
+        if file:
+            return hf_hub_download(hub_id, file, local_files_only=True)
         hf_hub_download(hub_id, "model.safetensors", local_files_only=True)
         return snapshot_download(hub_id, allow_patterns=DETECTOR_FILES, local_files_only=True)
     except LocalEntryNotFoundError:
@@ -114,16 +128,16 @@ def from_hub(hub_id: str, file: str | None = None) -> str:
     Raises:
         ModelError: the hub cannot be reached, or has no such checkpoint.
     """
-    found = cached(hub_id)
+    found = cached(hub_id, file)
     if found is not None:
         return found
+    import httpx
     from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
     probe_hub(hub_id)
     try:
         return hf_hub_download(hub_id, file) if file else snapshot_download(hub_id, allow_patterns=DETECTOR_FILES)
-    except (HfHubHTTPError, OSError) as error:
+    except (httpx.HTTPError, OSError) as error:  # the hub's own errors are among these
         reason = (str(error).splitlines() or ["?"])[0]
         raise ModelError(f"{hub_id}: could not be downloaded ({reason}); check the name, or {ELSEWHERE}") from None
 
@@ -147,7 +161,7 @@ def probe_hub(hub_id: str) -> None:
         try:
             httpx.head(ENDPOINT, timeout=HUB_PATIENCE, follow_redirects=False)
             answered.append(True)
-        except httpx.HTTPError:
+        except Exception:  # the network's, a malformed HF_ENDPOINT's, a proxy's that httpx cannot use
             pass
 
     if not HF_HUB_OFFLINE:

@@ -74,7 +74,7 @@ class Tracking:
     def __iter__(self) -> Iterator[TrackedFrame]:
         for frame in prefetch(self.clip.frames(*self._range)):
             yield self._track(frame)
-        if self._wanted_keyframe is not None and self.keyframe is None and self._boxes is not None:
+        if self._wanted_keyframe is not None and self._last_scan == -np.inf:
             raise InputError(f"{self.clip.path}: frame {self._wanted_keyframe}, the keyframe, is not in the part that was read")
 
     def _track(self, frame: Frame) -> TrackedFrame:
@@ -97,9 +97,9 @@ class Tracking:
 
     def _find(self, frame: Frame) -> tuple[np.ndarray, list[str]]:
         """Boxes [N, 4] of the objects on a frame and their labels, best first."""
+        self._last_scan = frame.time
         if self._boxes is not None:
             return self._boxes, ["object"] * len(self._boxes)
-        self._last_scan = frame.time
         found = self._detector.detect(frame.image, self._phrases)
         self.best_score = max(self.best_score, self._detector.best_score)
         found = found[np.argsort(-found.confidence, kind="stable")]

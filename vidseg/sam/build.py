@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +72,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{path}: cannot be read as a SAM 2 checkpoint ({reason[:120]}); is the download complete?") from None
     weights = content.get("model", content) if isinstance(content, dict) else None
-    if not weights or not all(hasattr(value, "float") for value in weights.values()):
+    if not isinstance(weights, dict) or not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise ModelError(f"{path}: holds no SAM 2 weights (expected Meta's layout: a dictionary under the key 'model')")
     return weights
 
@@ -98,18 +100,37 @@ def instantiate_config(config: Path) -> SAM2Base:
 
     try:
         model = OmegaConf.load(config).model
-        # A config names the classes to build. It comes with a download, so it may name SAM 2's classes and no others.
-        foreign = [name for name in targets(OmegaConf.to_container(model)) if not name.startswith("sam2.modeling.")]
-        if foreign:
-            raise ValueError(f"it asks for {foreign[0]}, which is not part of SAM 2")
+        # A config names the classes to build. It comes with a download, so it may name SAM 2's classes and no others,
+        # in plain sight: an interpolation could bring in a class that is not seen here.
+        for key, value in leaves(OmegaConf.to_container(model)):
+            if key == "_target_" and not is_sam2_class(str(value)):
+                raise ValueError(f"it asks for {value}, which is not part of SAM 2")
+            if "${" in str(value) or key == "weights_path":
+                raise ValueError(f"{key}: {value} is not allowed here")
         return instantiate(OmegaConf.merge(model, STOCK_OVERRIDES))
     except Exception as error:  # hydra, OmegaConf, YAML and the modules themselves all raise their own
         raise ModelError(f"{config}: not a usable SAM 2 config ({(str(error).splitlines() or ['?'])[0]})") from None
 
 
-def targets(node) -> list[str]:
-    """Every `_target_` in a nested config."""
+def is_sam2_class(name: str) -> bool:
+    """Whether a dotted name is that of a class defined in `sam2.modeling` (and not of what its modules import)."""
+    module, _, attribute = name.rpartition(".")
+    if not module.startswith("sam2.modeling."):
+        return False
+    try:
+        found = getattr(import_module(module), attribute, None)
+    except ImportError:
+        return False
+    return isinstance(found, type) and found.__module__.startswith("sam2.modeling.")
+
+
+def leaves(node, key: str = "") -> Iterator[tuple[str, object]]:
+    """Every value in a nested config that is no dictionary or list, with the name of its key."""
     if isinstance(node, dict):
-        inner = [name for value in node.values() for name in targets(value)]
-        return inner + [str(node["_target_"])] if "_target_" in node else inner
-    return [name for value in node for name in targets(value)] if isinstance(node, list) else []
+        for name, value in node.items():
+            yield from leaves(value, str(name))
+    elif isinstance(node, list):
+        for value in node:
+            yield from leaves(value, key)
+    else:
+        yield key, node

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
+from vidseg.sam.attention import MemoryAttention
 from vidseg.sam.memory import Memory, MemoryBank
 from vidseg.sam.postprocess import fill_holes
 from vidseg.sam.prompts import MaskPrompt, Prompt, as_clicks
@@ -38,7 +38,7 @@ class FrameFeatures:
     Attributes:
         height, width: size of the frame in pixels.
         top: [1, C, h, w] features at stride 16, without any memory.
-        position: [h·w, 1, C] their position encoding.
+        position: [1, h·w, C] their position encoding.
         high_res: features at stride 4 and 8 for the mask decoder, [1, C/8, 4h, 4w] and [1, C/4, 2h, 2w].
     """
 
@@ -94,7 +94,8 @@ class Propagator:
         self.dtype = dtype
         self.device = network.maskmem_tpos_enc.device
         self.banks: dict[int, MemoryBank] = {}
-        self._memory_position: Tensor | None = None  # [h·w, 1, 64], the same for every memory
+        self._attention = MemoryAttention(network.memory_attention, network.sam_image_embedding_size)
+        self._memory_position: Tensor | None = None  # [1, h·w, 64], the same for every memory
 
     def _autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
@@ -106,10 +107,11 @@ class Propagator:
         The frame is squeezed into a square with antialiased bicubic interpolation, as the stock video predictor does.
         """
         height, width = image.shape[:2]
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)
         side = self.network.image_size
-        pixels = transforms.resize(pixels, [side, side], transforms.InterpolationMode.BICUBIC, antialias=True)
-        return self.embed_tensor(transforms.normalize(pixels.float() / 255, MEAN, STD)[None], height, width)
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)[None].float()
+        square = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).round().clamp(0, 255) / 255
+        mean, std = torch.tensor([MEAN, STD], device=self.device)[..., None, None]
+        return self.embed_tensor((square - mean) / std, height, width)
 
     @torch.inference_mode()
     def embed_tensor(self, pixels: Tensor, height: int, width: int) -> FrameFeatures:
@@ -117,7 +119,7 @@ class Propagator:
         with self._autocast():
             backbone = self.network.forward_image(pixels)
         *high_res, top = backbone["backbone_fpn"]
-        position = backbone["vision_pos_enc"][-1].flatten(2).permute(2, 0, 1)
+        position = backbone["vision_pos_enc"][-1].flatten(2).transpose(1, 2)
         return FrameFeatures(height, width, top, position, high_res)
 
     @torch.inference_mode()
@@ -212,36 +214,33 @@ class Propagator:
         (`SAM2Base._prepare_memory_conditioned_features` for objects that need not share their frame numbers.)
         """
         network = self.network
-        batch = len(banks)
         spatial = [bank.spatial(index, reverse) for bank in banks]
         pointers = [bank.object_pointers(index, reverse) for bank in banks]
-        # [B, M, 64, h, w] → [M·h·w, B, 64]
+        # [B, M, 64, h, w] → [B, M·h·w, 64]
         stacked = torch.stack([torch.stack([memory.features for _, memory in read]) for read in spatial])
-        memory = stacked.flatten(3).permute(1, 3, 0, 2).flatten(0, 1)
+        memory = stacked.flatten(3).transpose(2, 3).flatten(1, 2)
         rows = torch.tensor([[row for row, _ in read] for read in spatial], device=self.device)  # [B, M]
-        temporal = network.maskmem_tpos_enc[rows].flatten(2).permute(1, 0, 2)  # [M, B, 64]
-        memory_position = (self._memory_position[None] + temporal[:, None]).flatten(0, 1)
+        temporal = network.maskmem_tpos_enc[rows].flatten(2)  # [B, M, 64]
+        memory_position = (self._memory_position + temporal[:, :, None]).flatten(1, 2)
 
         tokens, token_position = self._pointer_tokens(pointers)
-        top = features.top.flatten(2).permute(2, 0, 1)  # [h·w, 1, C]
-        fused = network.memory_attention(
-            curr=top.expand(-1, batch, -1), curr_pos=features.position.expand(-1, batch, -1),
-            memory=torch.cat([memory, tokens]), memory_pos=torch.cat([memory_position, token_position]),
-            num_obj_ptr_tokens=len(tokens))
-        return fused.permute(1, 2, 0).unflatten(2, features.top.shape[-2:])
+        fused = self._attention(
+            features.top.flatten(2).transpose(1, 2), features.position, torch.cat([memory, tokens], 1),
+            torch.cat([memory_position, token_position], 1), pointers=tokens.shape[1])
+        return fused.transpose(1, 2).unflatten(2, features.top.shape[-2:])
 
     def _pointer_tokens(self, pointers: list[list[tuple[int, Tensor]]]) -> tuple[Tensor, Tensor]:
-        """Object pointers as memory tokens with their encoding of time, both [P · C/64, B, 64].
+        """Object pointers as memory tokens with their encoding of time, both [B, P · C/64, 64].
 
         Each pointer of C channels is cut into C/64 tokens; its distance in frames is a sine encoding, projected.
         """
         network = self.network
-        stacked = torch.stack([torch.stack([pointer for _, pointer in read]) for read in pointers], 1)  # [P, B, C]
+        stacked = torch.stack([torch.stack([pointer for _, pointer in read]) for read in pointers])  # [B, P, C]
         channels, width = stacked.shape[-1], network.mem_dim
-        tokens = stacked.unflatten(2, (channels // width, width)).permute(0, 2, 1, 3).flatten(0, 1)
-        distance = torch.tensor([[d for d, _ in read] for read in pointers], device=self.device).T  # [P, B]
+        tokens = stacked.unflatten(2, (channels // width, width)).flatten(1, 2)
+        distance = torch.tensor([[d for d, _ in read] for read in pointers], device=self.device)  # [B, P]
         encoded = get_1d_sine_pe(distance / (network.max_obj_ptrs_in_encoder - 1), dim=channels)
-        position = network.obj_ptr_tpos_proj(encoded).repeat_interleave(channels // width, dim=0)
+        position = network.obj_ptr_tpos_proj(encoded).repeat_interleave(channels // width, dim=1)
         return tokens, position
 
     def _write_memory(self, features, high_res, scores, pointers, seen_by_user: bool) -> list[Memory]:
@@ -259,7 +258,7 @@ class Propagator:
             absent = (scores <= 0).float()[..., None, None]
             memory = memory + absent * network.no_obj_embed_spatial[..., None, None]
         if self._memory_position is None:
-            self._memory_position = encoded["vision_pos_enc"][-1][:1].flatten(2).permute(2, 0, 1).float()
+            self._memory_position = encoded["vision_pos_enc"][-1][:1].flatten(2).transpose(1, 2).float()
         # Copies, so that a removed object frees its share of the batch.
         return [Memory(m.to(torch.bfloat16, copy=True), p.clone()) for m, p in zip(memory, pointers)]
 

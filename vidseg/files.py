@@ -1,0 +1,54 @@
+"""Output files that appear under their name only when they are complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vidseg.errors import OutputError
+
+
+def check_writable(path: str | os.PathLike, overwrite: bool = False, source: str | os.PathLike | None = None) -> Path:
+    """Raise OutputError if a file cannot be written at `path`; return it as a Path. Creates nothing.
+
+    source: the clip that is being read; it is never replaced.
+    """
+    path = Path(path)
+    folder = path.parent
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise OutputError(f"{path} cannot be written: {error.strerror}; choose another name") from None
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder: give the name of a file to write")
+    if not folder.is_dir():
+        raise OutputError(f"{path} cannot be written: there is no folder {folder}; create it first")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{path} cannot be written: no permission to write in {folder}; choose another folder")
+    if source is not None and path.exists() and os.path.exists(source) and path.samefile(source):
+        raise OutputError(f"{path} is the clip itself; choose another name")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already: choose another name, or allow --overwrite")
+    return path
+
+
+@contextmanager
+def atomic_output(path: str | os.PathLike) -> Iterator[Path]:
+    """Lend a temporary name next to `path`: renamed to `path` on normal exit, removed on any exception.
+
+    A reader therefore never meets half a file under the final name, and an older file there
+    survives a run that fails. The temporary file is in the same folder because a rename is
+    atomic only within one file system.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:  # KeyboardInterrupt as well: nothing half-written stays behind
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,199 @@
+"""The tracks file: one record a frame, as JSON Lines.
+
+The first line is a header, and every other line is one frame, in the order of the clip:
+
+    {"frame": 12, "time": 0.4004, "objects": [
+      {"id": 1, "label": "dog", "score": 0.91, "box": [x1, y1, x2, y2],
+       "mask": {"size": [H, W], "counts": "…COCO compressed run lengths…"}}]}
+
+An object that is not visible in a frame is absent from that frame's list.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vidseg.errors import InputError, OutputError
+from vidseg.files import atomic_output, check_writable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import supervision as sv
+
+FORMAT, VERSION = "vidseg-tracks", 1
+HEADER_KEYS = ("clip", "width", "height", "frame_rate", "time_base", "prompts", "models", "vidseg")
+
+
+@dataclass
+class TrackedFrame:
+    """One frame and the objects seen in it.
+
+    index: number of the frame in the clip, 0-based.
+    time: s, from the stream's own timestamps.
+    image: H×W×3 uint8 RGB; None where only tracks were read.
+    detections: N objects: xyxy N×4 float32 (pixels), mask N×H×W bool, confidence N float32,
+        tracker_id N int, data["class_name"] N str.
+    """
+
+    index: int
+    time: float
+    image: np.ndarray | None
+    detections: sv.Detections
+
+
+class TracksWriter:
+    """Writes a tracks file, which appears under its name when the `with` block ends without an error.
+
+        with TracksWriter("clip.tracks.jsonl", header) as tracks:
+            for frame in frames:
+                tracks.write(frame)
+
+    header: values for HEADER_KEYS; rates and time bases as fractions ("24/1"). The format's
+        name and version are added.
+    """
+
+    def __init__(self, path: str | os.PathLike, header: dict[str, Any]):
+        if missing := [key for key in HEADER_KEYS if key not in header]:
+            raise ValueError(f"the header of a tracks file lacks {', '.join(missing)}")
+        self.path = check_writable(path, overwrite=True)
+        self._last = -1
+        with self._errors(), ExitStack() as stack:
+            temporary = stack.enter_context(atomic_output(self.path))
+            self._file = stack.enter_context(open(temporary, "w", encoding="utf-8"))
+            self._put({"format": FORMAT, "version": VERSION, **header})
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> TracksWriter:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        with self._errors():
+            self._stack.__exit__(*exception)
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        self.__exit__(None, None, None)
+
+    def write(self, frame: TrackedFrame) -> None:
+        """Append one frame; frames come in the order of the clip. An object with an empty mask is left out."""
+        if frame.index <= self._last:
+            raise ValueError(f"frame {frame.index} was given after frame {self._last}; write in the clip's order")
+        self._last = frame.index
+        found = frame.detections
+        objects = [
+            {
+                "id": int(found.tracker_id[i]),
+                "label": str(found.data["class_name"][i]),
+                "score": round(float(found.confidence[i]), 4),
+                "box": [round(float(value), 2) for value in found.xyxy[i]],
+                "mask": encode_mask(found.mask[i]),
+            }
+            for i in range(len(found))
+            if found.mask[i].any()
+        ]
+        self._put({"frame": int(frame.index), "time": round(float(frame.time), 6), "objects": objects})
+
+    def _put(self, record: dict) -> None:
+        with self._errors():
+            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    @contextmanager
+    def _errors(self):
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written: {error.strerror}; check space and permissions") from error
+
+
+class Tracks:
+    """A tracks file, read line by line: iterate it, as often as needed, for TrackedFrame without image.
+
+    path: of the file. header: dict of its first line.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = os.fspath(path)
+        header = next(self._records(), None)
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise InputError(f"{self.path}: not a tracks file; give a .tracks.jsonl file written by vidseg")
+        if header.get("version") != VERSION:
+            version = header.get("version")
+            raise InputError(f"{self.path}: tracks format version {version}, this vidseg reads {VERSION}; update vidseg")
+        if missing := [key for key in ("width", "height") if not isinstance(header.get(key), int)]:
+            raise InputError(f"{self.path}: line 1 is broken (no {missing[0]}); write the file again")
+        self.header: dict[str, Any] = header
+
+    def __iter__(self) -> Iterator[TrackedFrame]:
+        last = -1
+        for number, record in enumerate(self._records(), start=1):
+            if number == 1:
+                continue
+            try:
+                frame = self._frame(record)
+            except (KeyError, TypeError, ValueError, IndexError) as error:
+                raise self._broken(number, f"{type(error).__name__}: {error}") from error
+            if frame.index <= last:
+                raise self._broken(number, f"frame {frame.index} after frame {last}")
+            last = frame.index
+            yield frame
+
+    def _records(self) -> Iterator[Any]:
+        number = 0
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                for number, line in enumerate(file, start=1):
+                    yield json.loads(line)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror}); check the path") from error
+        except ValueError as error:  # no JSON, or no UTF-8
+            if number <= 1:
+                raise InputError(f"{self.path}: not a tracks file; give a .tracks.jsonl file written by vidseg") from error
+            raise self._broken(number, "not a complete record") from error
+
+    def _broken(self, number: int, why: str) -> InputError:
+        return InputError(f"{self.path}: line {number} is broken ({why}); remove it, or write the file again")
+
+    def _frame(self, record: dict) -> TrackedFrame:
+        import numpy as np
+        import supervision as sv
+
+        objects, size = record["objects"], (self.header["height"], self.header["width"])
+        masks = np.zeros((len(objects), *size), bool)
+        for mask, entry in zip(masks, objects):
+            if tuple(entry["mask"]["size"]) != size:
+                raise ValueError(f"mask of size {entry['mask']['size']} in a clip of {list(size)}")
+            mask[:] = decode_mask(entry["mask"])
+        detections = sv.Detections(
+            xyxy=np.array([entry["box"] for entry in objects], np.float32).reshape(-1, 4),
+            mask=masks,
+            confidence=np.array([entry["score"] for entry in objects], np.float32),
+            tracker_id=np.array([entry["id"] for entry in objects], int),
+            data={"class_name": np.array([entry["label"] for entry in objects], str)},
+        )
+        return TrackedFrame(int(record["frame"]), float(record["time"]), None, detections)
+
+
+def read_tracks(path: str | os.PathLike) -> Tracks:
+    """Open a tracks file. InputError if it is none; a broken line is reported when it is reached."""
+    return Tracks(path)
+
+
+def encode_mask(mask: np.ndarray) -> dict[str, Any]:
+    """H×W bool -> {"size": [H, W], "counts": str}, COCO's compressed run lengths."""
+    import numpy as np
+    from pycocotools import mask as coco
+
+    code = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": [int(side) for side in code["size"]], "counts": code["counts"].decode("ascii")}
+
+
+def decode_mask(code: dict[str, Any]) -> np.ndarray:
+    """{"size": [H, W], "counts": str} -> H×W bool."""
+    from pycocotools import mask as coco
+
+    return coco.decode({"size": code["size"], "counts": code["counts"].encode("ascii")}).astype(bool)
