@@ -1,0 +1,26 @@
+"""Make docs/park.jpg, the picture of the README: four frames of the park sample, tracked with the bundled pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import vidseg
+from vidseg.render import draw
+
+ROOT = Path(__file__).resolve().parent.parent
+SHOWN = (0, 66, 100, 150)  # both in view; one about to be hidden; hidden; back under its id
+
+
+def main() -> None:
+    model = vidseg.load("demo", device="cpu")
+    pictures = [draw(frame) for frame in model.track(ROOT / "samples/park.mp4", prompt="dog. cat. ball") if frame.index in SHOWN]
+    sheet = np.vstack([np.hstack(pictures[:2]), np.hstack(pictures[2:])])
+    (ROOT / "docs").mkdir(exist_ok=True)
+    cv2.imwrite(str(ROOT / "docs/park.jpg"), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Memory attention against the `sam2` module that it replaces."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.sam import stock
+from vidseg.sam.attention import QUERY_BLOCK, MemoryAttention, attend
+from vidseg.sam.build import instantiate_config
+
+
+def inputs(module, cells: int, objects: int, memories: int, pointers: int, seed: int = 0):
+    """A frame, its position encoding, and memories of some objects, with numbers of the size that real ones have."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens, width = cells * cells, module.d_model
+    frame, position = (torch.randn(1, tokens, width, generator=generator) for _ in range(2))
+    memory, place = (torch.randn(objects, memories * tokens + pointers, 64, generator=generator) for _ in range(2))
+    return frame, position, memory, place
+
+
+def by_module(module, frame, position, memory, place, pointers):
+    objects = len(memory)
+    return module(
+        curr=frame.expand(objects, -1, -1).transpose(0, 1), curr_pos=position.expand(objects, -1, -1).transpose(0, 1),
+        memory=memory.transpose(0, 1), memory_pos=place.transpose(0, 1), num_obj_ptr_tokens=pointers).transpose(0, 1)
+
+
+@pytest.fixture(scope="module")
+def module():
+    torch.manual_seed(1)
+    return instantiate_config(stock.SMALL).eval().memory_attention
+
+
+@pytest.mark.parametrize("objects, memories, pointers", [(1, 1, 2), (3, 4, 8), (2, 7, 0)])
+@torch.inference_mode()
+def test_equals_the_module(module, objects, memories, pointers):
+    frame, position, memory, place = inputs(module, 16, objects, memories, pointers)
+    expected = by_module(module, frame, position, memory, place, pointers)
+    ours = MemoryAttention(module, 16)(frame, position, memory, place, pointers)
+    assert (ours - expected).abs().max() / expected.abs().max() < 1e-5
+    if objects > 1:
+        assert (ours[0] - ours[1]).abs().max() > 0.01, "objects with other memories must come out different"
+
+
+@torch.inference_mode()
+def test_more_queries_than_a_block(module):
+    cells = 24
+    assert cells * cells > QUERY_BLOCK and cells * cells % QUERY_BLOCK
+    frame, position, memory, place = inputs(module, cells, 2, 2, 4)
+    expected = by_module(module, frame, position, memory, place, 4)
+    assert (MemoryAttention(module, cells)(frame, position, memory, place, 4) - expected).abs().max() / expected.abs().max() < 1e-5
+
+
+@torch.inference_mode()
+def test_bfloat16_is_no_worse_than_the_module_in_bfloat16(module):
+    frame, position, memory, place = inputs(module, 16, 2, 4, 8)
+    exact = by_module(module, frame, position, memory, place, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        error = (MemoryAttention(module, 16)(frame, position, memory, place, 8).float() - exact).norm()
+        allowed = (by_module(module, frame, position, memory, place, 8).float() - exact).norm()
+    assert error <= 1.5 * allowed
+
+
+def test_attend_equals_softmax_attention():
+    query, key, value = torch.randn(2, 5, 8), torch.randn(2, 7, 8), torch.randn(2, 7, 3)
+    weights = torch.softmax(query @ key.transpose(1, 2) / 8**0.5, -1)
+    assert torch.allclose(attend(query, key, value), weights @ value, atol=1e-6)
