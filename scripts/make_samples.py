@@ -101,14 +101,14 @@ def park() -> Scene:
     """Two dogs, a cat, a ball and a tree. One dog runs behind the tree and comes out again."""
     frames = 8 * RATE
     t = np.arange(frames)
-    bounce = 0.90 - 0.30 * np.abs(np.sin(t * 0.09)) * np.exp(-t / 220)
+    bounce = 0.88 - 0.28 * np.abs(np.sin(t * 0.09)) * np.exp(-t / 220)
     sprites = [pick("dog", 0, 1), pick("tree", 0, 2), pick("dog", 1, 3), pick("cat", 0, 4), pick("ball", 0, 5)]
     poses = np.stack([
-        path(frames, (0.30, 0.40, 0.52, 0.66, 1.24, 1.36, 1.42, 1.48, 1.52), (0.56, 0.50, 0.44, 0.52, 0.60), (0.28, 0.26, 0.24, 0.26, 0.30), flip=-1),
-        path(frames, 1.00, 0.46, 0.82, tilt=0.0, step=0.0),
-        path(frames, (1.55, 1.42, 1.10, 0.72, 0.55), (0.80, 0.82, 0.83, 0.82, 0.80), (0.34, 0.35, 0.36, 0.35, 0.34)),
-        path(frames, (0.22, 0.26, 0.34, 0.30, 0.22), (0.78, 0.80, 0.79, 0.80, 0.78), (0.29, 0.29, 0.30, 0.30, 0.29), step=0.25),
-        path(frames, (0.62, 0.80, 0.55, 0.42, 0.78), 0.5, 0.16, tilt=0, step=0),
+        path(frames, (0.42, 0.46, 0.52, 0.62, 1.26, 1.36, 1.42, 1.46, 1.48), (0.47, 0.47, 0.45, 0.51, 0.58), (0.38, 0.36, 0.33, 0.36, 0.40), flip=-1),
+        path(frames, 0.98, 0.45, 0.98, tilt=0.0, step=0.0),
+        path(frames, (1.52, 1.40, 1.12, 0.84, 0.72), (0.76, 0.78, 0.79, 0.78, 0.77), (0.46, 0.47, 0.48, 0.47, 0.46)),
+        path(frames, (0.17, 0.21, 0.27, 0.24, 0.17), (0.76, 0.78, 0.77, 0.78, 0.76), (0.37, 0.37, 0.38, 0.38, 0.37), step=0.25),
+        path(frames, (0.62, 0.80, 0.60, 0.46, 0.56), 0.5, 0.20, tilt=0, step=0),
     ], 1)
     poses[:, 4, 1], poses[:, 4, 3] = bounce, t * 5.0
     camera = np.column_stack([0.10 * np.sin(t * 0.02), 0.03 * np.sin(t * 0.035)]).astype(np.float32)

@@ -4,6 +4,7 @@
     python scripts/train_detector.py --export-only         # the moving average of the latest checkpoint → vidseg/demo/detector
 
 Phases (shares of the budget): the backbone alone as a classifier of sprites, then detection at growing sizes.
+SIGTERM saves a checkpoint and ends the run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import copy
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -29,12 +31,15 @@ from detector_model import Probe, build_model, build_processor, projected_featur
 
 HERE = Path(__file__).resolve().parent
 LOG = HERE / "logs" / "detector.jsonl"
-# name, end (share of the budget), short side, batch, sprite sizes (share of the short side)
+# Short side: batch, sprite sizes (shares of the short side). Small pictures with big sprites teach the words cheaply;
+# boxes have to be learnt at the size that is used, as they do not carry over.
+SIZES = {112: (16, (0.22, 0.90)), 168: (16, (0.15, 0.65)), 224: (12, (0.12, 0.55))}
+# name, end (share of the budget), how often each short side is drawn
 PHASES = (
-    ("sprites", 0.22, 112, 32, (0.22, 0.90)),
-    ("detect", 0.60, 112, 16, (0.22, 0.90)),
-    ("detect", 0.80, 168, 16, (0.15, 0.65)),
-    ("detect", 1.00, 224, 12, (0.12, 0.55)),
+    ("sprites", 0.16, {112: 1.0}),
+    ("detect", 0.47, {112: 1.0}),
+    ("detect", 0.72, {112: 0.3, 168: 0.35, 224: 0.35}),
+    ("detect", 1.00, {168: 0.25, 224: 0.75}),
 )
 ASPECTS = ((1, 1), (1, 1.333), (1, 1.777), (1, 1.777), (1.333, 1))  # height, width in short sides
 RATE, DECAY, SMOOTHING, CLIP = 6e-4, 0.02, 0.998, 5.0
@@ -78,13 +83,15 @@ class Trainer:
         return RATE * first * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * share)))
 
     def train_step(self, index: int) -> dict:
-        name, _, short, count, sizes = PHASES[index]
+        name, _, mix = PHASES[index]
+        short = int(self.rng.choice(list(mix), p=list(mix.values())))
+        count, sizes = SIZES[short]
         height, width = shape_of(short, self.rng)
         cast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.bf16)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
         if name == "sprites":
-            pictures = [self.painter.paint(height, width, sizes, any_sprite=True) for _ in range(count)]
+            pictures = [self.painter.paint(height, width, sizes, any_sprite=True) for _ in range(2 * count)]
             pixels = to_tensor([p.image for p in pictures]).to(self.device)
             cells = [torch.from_numpy(np.stack([p.cells[i] for p in pictures])).flatten(1).to(self.device) for i in range(3)]
             with cast:
@@ -158,7 +165,9 @@ class Trainer:
         clock = time.perf_counter()
         marks = dict(log=self.elapsed, save=self.elapsed, test=self.elapsed)
         sums, seen, current = {}, 0, self.phase()
-        while self.elapsed < budget and (not args.steps or self.step < args.steps):
+        stop = []
+        signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+        while not stop and self.elapsed < budget and (not args.steps or self.step < args.steps):
             if self.phase() != current:
                 current, self.phase_steps = self.phase(), 0 if current == 0 else self.phase_steps  # warm up the new heads
             parts = self.train_step(current)
@@ -179,6 +188,8 @@ class Trainer:
                     log(dict(event="evaluation", elapsed=round(self.elapsed), step=self.step, **evaluate(self.average, self.device)))
                 marks["test"] = self.elapsed
         self.save()
+        if stop:
+            return log(dict(event="stopped", elapsed=round(self.elapsed), step=self.step))
         log(dict(event="end", elapsed=round(self.elapsed), step=self.step, **evaluate(self.average, self.device, 200)))
         if args.export:
             self.export(args.export)
