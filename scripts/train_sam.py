@@ -274,6 +274,7 @@ def main() -> None:
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="only write the averaged weights of the checkpoint there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)  # gradients of sure background are denormal, and those are slow on a CPU
     cv2.setNumThreads(1)
     if options.export:
         saved = torch.load(options.out / "checkpoint.pt", map_location="cpu", weights_only=True)["average"]

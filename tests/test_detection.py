@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import supervision as sv
 import torch
 
 from vidseg.detection import Detector, encode_phrases, load_detector, name_boxes, parse_phrases, suppress
@@ -77,10 +78,10 @@ def test_query_gets_the_better_phrase(row, phrase, score):
 
 
 def test_duplicates_are_dropped_within_a_phrase_and_twins_across_phrases():
-    boxes = torch.tensor([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9.5], [0, 0, 10, 7], [50, 50, 60, 60]]).float()
-    scores, phrases = torch.tensor([0.5, 0.9, 0.6, 0.4, 0.3]), torch.tensor([0, 0, 1, 1, 0])
-    assert suppress(boxes, scores, phrases, 0.6).tolist() == [1, 4]
-    assert suppress(boxes[[1, 3]], scores[[1, 3]], phrases[[1, 3]], 0.6).tolist() == [0, 1]  # 0.78: two different things
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9.5], [0, 0, 10, 7], [50, 50, 60, 60]], np.float32)
+    found = sv.Detections(boxes, confidence=np.array([0.5, 0.9, 0.6, 0.4, 0.3]), class_id=np.array([0, 0, 1, 1, 0]))
+    assert suppress(found, 0.6).confidence.tolist() == [0.9, 0.3]
+    assert suppress(found[[1, 3]], 0.6).confidence.tolist() == [0.9, 0.4]  # 0.78: two different things
 
 
 # -- a small random model --------------------------------------------------------------------------------------------
@@ -182,9 +183,10 @@ def test_boxes_and_scores_agree_with_transformers(detector, image, phrases):
     found = Detector(model, processor, box_threshold=threshold, nms_threshold=1.0).detect(image, phrases)
     height, width = image.shape[:2]
     boxes = want["boxes"].clamp(min=0).minimum(torch.tensor([width, height, width, height]))
-    kept = suppress(boxes, scores, torch.zeros(30), 1.0)
-    np.testing.assert_allclose(found.xyxy, boxes[kept].numpy(), atol=1e-3)
-    np.testing.assert_allclose(found.confidence, scores[kept].numpy(), rtol=1e-5)
+    order = np.argsort(-scores.numpy(), kind="stable")
+    kept = suppress(sv.Detections(boxes.numpy()[order], confidence=scores.numpy()[order], class_id=np.zeros(30, int)), 1.0)
+    np.testing.assert_allclose(found.xyxy, kept.xyxy, atol=1e-3)
+    np.testing.assert_allclose(found.confidence, kept.confidence, rtol=1e-5)
 
 
 def test_result_carries_the_users_spelling(detector, image):

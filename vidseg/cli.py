@@ -5,7 +5,7 @@ Everything heavy is imported inside the commands, so that `vidseg --help` answer
 
 from __future__ import annotations
 
-import sys
+import os
 import time
 from pathlib import Path
 
@@ -97,11 +97,12 @@ def track(clip, prompts, preset, sam, detector, device, dtype, start, end, outpu
         check_video_output(video_path, overwrite, clip)
     check_writable(tracks_path, overwrite, clip)
     with status(f"Loading {preset}"):
-        from vidseg.startup import import_transformers
-
-        import_transformers()
         model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype)
-        run = model.track(clip, phrases, start=start, end=end)
+        from vidseg.startup import import_transformers, without_compiler
+
+        with without_compiler():
+            import_transformers()
+            run = model.track(clip, phrases, start=start, end=end)
 
     from vidseg.overlap import Background
     from vidseg.tracks import TracksWriter
@@ -125,9 +126,9 @@ def track(clip, prompts, preset, sam, detector, device, dtype, start, end, outpu
 def output_paths(clip: Path, output: Path | None, tracks: Path | None) -> tuple[Path, Path]:
     """Names of the overlay video and the tracks file: beside the clip, or where they were asked for."""
     named = clip if clip.name not in ("", "..") else clip.resolve()  # "." and ".." do not say what they are called
-    stem = named.name if clip.is_dir() else named.stem
+    stem = named.name if os.path.isdir(clip) else named.stem
     folder = named.parent
-    if output is not None and output.is_dir():
+    if output is not None and os.path.isdir(output):  # not is_dir(), which raises where a name is too long
         folder, output = output, None
     if output is not None:
         folder = output.parent
@@ -233,12 +234,6 @@ def models(download: str | None) -> None:
         sam, detector = presets.locate_sam(wanted.sam), presets.locate_detector(wanted.detector)
         click.echo(f"{wanted.name} is on this disk:\n  {sam}\n  {detector}")
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "SAM 2.1", "Grounding DINO", "download", "on disk", "", box=None, pad_edge=False)
     for preset in presets.PRESETS.values():
-        size = f"{preset.megabytes} MB" if preset.megabytes else "–"
-        ready = "yes" if presets.on_disk(preset) else "no"
-        table.add_row(preset.name, preset.sam, preset.detector, size, ready, preset.note)
-    Console().print(table)
+        where = "on this disk" if presets.on_disk(preset) else f"{preset.megabytes} MB to download"
+        click.echo(f"{preset.name:10} {where:22} {preset.note}\n{'':10} {preset.sam} + {preset.detector}")

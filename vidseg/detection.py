@@ -108,12 +108,9 @@ def name_boxes(
     return queries, phrase, strongest[queries, phrase], float(strongest.max())
 
 
-def suppress(boxes: torch.Tensor, scores: torch.Tensor, phrases: torch.Tensor, threshold: float) -> torch.Tensor:
-    """Indices of the boxes to keep, best first: NMS within each phrase, then one box of any that nearly coincide."""
-    from torchvision.ops import batched_nms, nms
-
-    kept = batched_nms(boxes, scores, phrases, threshold)
-    return kept[nms(boxes[kept], scores[kept], SAME_BOX)]
+def suppress(found: sv.Detections, threshold: float) -> sv.Detections:
+    """Keep the best of boxes that overlap: within each phrase (`class_id`), then among any that nearly coincide."""
+    return found.with_nms(threshold, class_agnostic=False).with_nms(SAME_BOX, class_agnostic=True)
 
 
 class Detector:
@@ -179,15 +176,16 @@ class Detector:
             centre, half = boxes[:, :2], boxes[:, 2:] / 2
             boxes = torch.cat([centre - half, centre + half], 1).clamp(0, 1)
             boxes = boxes * torch.tensor([width, height, width, height], device=boxes.device)
-            kept = suppress(boxes, scores, kinds, self.nms_threshold)
         self.best_score = best
-        kinds = kinds[kept].cpu().numpy()
-        return sv.Detections(
-            xyxy=boxes[kept].cpu().numpy().astype(np.float32),
-            confidence=scores[kept].cpu().numpy().astype(np.float32),
-            class_id=kinds.astype(int),
+        kinds = kinds.cpu().numpy().astype(int)
+        found = sv.Detections(
+            xyxy=boxes.cpu().numpy().astype(np.float32),
+            confidence=scores.cpu().numpy().astype(np.float32),
+            class_id=kinds,
             data={"class_name": np.array([phrases[k] for k in kinds], dtype=str)},
         )
+        found = found[np.argsort(-found.confidence, kind="stable")]
+        return suppress(found, self.nms_threshold)
 
     def _encode(self, phrases: Sequence[str]) -> list[Encoded]:
         return remembered(
@@ -263,50 +261,45 @@ def swapped_text_backbone(model, stand_in):
         model.model.text_backbone = real
 
 
-def load_detector(
-    source: str | Path,
-    device: str | torch.device = "cpu",
-    dtype: str | torch.dtype = "float32",
-    **thresholds: float,
-) -> Detector:
-    """A Grounding DINO checkpoint, from a folder or by its id on the hub (as transformers saves them, safetensors only).
+def load_detector(folder: str | Path, device: str | torch.device = "cpu", dtype: str | torch.dtype = "float32", **thresholds: float) -> Detector:
+    """A Grounding DINO checkpoint from a folder, as transformers saves them (safetensors only).
 
     The weights are held in float32 on `device`; with another `dtype` the model runs under autocast.
 
     Raises:
         ModelError: there is no such checkpoint, it is another kind of model, or its weights are broken.
     """
-    folder = Path(source).expanduser()
-    local = folder.is_dir()
-    if local:
-        check_folder(folder)
-    elif folder.is_absolute() or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", str(source)):
-        raise ModelError(f"There is no detector folder {folder}: give a folder that holds config.json and model.safetensors.")
-
+    folder = Path(folder)
+    check_folder(folder)
     import torch
 
     with quiet_transformers():
-        from transformers import AutoProcessor, GroundingDinoForObjectDetection
+        # The image processor that works with Pillow: what AutoProcessor prefers needs torchvision and its 5 s of import.
+        from transformers.models.auto.tokenization_auto import AutoTokenizer
+        from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
+        from transformers.models.grounding_dino.modeling_grounding_dino import GroundingDinoForObjectDetection
+        from transformers.models.grounding_dino.processing_grounding_dino import GroundingDinoProcessor
 
-        options = dict(local_files_only=local)
         try:
             model, report = GroundingDinoForObjectDetection.from_pretrained(
-                folder if local else str(source),
-                dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options,
-            )  # fmt: skip
-            processor = AutoProcessor.from_pretrained(folder if local else str(source), **options)
+                folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, local_files_only=True)
+            processor = GroundingDinoProcessor(
+                GroundingDinoImageProcessorPil.from_pretrained(folder, local_files_only=True),
+                AutoTokenizer.from_pretrained(folder, local_files_only=True))
             model = model.to(device)
-        except Exception as error:  # whatever transformers, safetensors, the network or the device throw
+        except Exception as error:  # whatever transformers, safetensors or the device throw
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise ModelError(f"Cannot load the detector {source}: {reason}") from error
+            raise ModelError(f"Cannot load the detector {folder}: {reason}") from error
     lost = [*report["missing_keys"], *report["mismatched_keys"]]
     if lost:
-        raise ModelError(f"The detector {source} is incomplete: {len(lost)} weights are missing or misshapen; fetch it again.")
+        raise ModelError(f"The detector {folder} is incomplete: {len(lost)} weights are missing or misshapen; fetch it again.")
     return Detector(model, processor, device, dtype, **thresholds)
 
 
 def check_folder(folder: Path) -> None:
     """Say in plain words what is wrong with a folder, before transformers does in many."""
+    if not folder.is_dir():
+        raise ModelError(f"There is no detector folder {folder}: give a folder that holds config.json and model.safetensors.")
     try:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     except FileNotFoundError:

@@ -45,7 +45,8 @@ def atomic_output(path: str | os.PathLike) -> Iterator[Path]:
     atomic only within one file system.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # The end of the name is enough, and a long one must not become too long
+    temporary = path.with_name(f".{path.name[-48:]}.{os.getpid()}.part")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -52,10 +52,10 @@ def load(
     chosen = presets.preset(preset or "small") if preset or sam is None else None
     sam_source = os.fspath(sam) if sam is not None else chosen.sam
     detector_source = os.fspath(detector) if detector is not None else chosen.detector if chosen else None
-    device, dtype = resolve(device, dtype)
+    # Both are found before anything slow begins, even the import of torch: what is missing should show at once.
     sam_path = presets.locate_sam(sam_source)
-    # Found before anything slow begins: a missing detector should not show up after SAM has been loaded.
     detector_path = presets.locate_detector(detector_source) if detector_source else None
+    device, dtype = resolve(device, dtype)
 
     from vidseg.sam.build import build_sam
 

@@ -78,7 +78,7 @@ def local_path(source: str) -> Path | None:
     if source in {part for p in PRESETS.values() for part in (p.sam, p.detector)} and bundled.is_dir():
         return bundled
     path = Path(source).expanduser()
-    if os.path.exists(path):  # not path.exists(), which raises where a name is too long
+    if source and os.path.exists(path):  # not path.exists(), which raises where a name is too long
         return path
     if path.suffix in {".pt", ".pth", ".safetensors"} or not is_hub_id(source):
         raise ModelError(f"{source}: no such checkpoint; give an existing file or folder, or a hub id such as facebook/sam2.1-hiera-tiny")

@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
+from vidseg.overlap import Background, prefetch
 from vidseg.tracks import TrackedFrame, read_tracks
-from vidseg.video import Background, Clip, VideoWriter, prefetch
-from vidseg.writer import check_video_output
+from vidseg.video import Clip
+from vidseg.writer import VideoWriter, check_video_output
 
 if TYPE_CHECKING:
     import numpy as np

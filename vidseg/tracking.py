@@ -111,7 +111,7 @@ class Tracking:
         prompts = {}
         for box, label in zip(boxes, labels):
             object_id = len(self.labels) + 1
-            self.labels[object_id] = label
+            self.labels[object_id] = str(label)
             self.seen[object_id] = 0
             prompts[object_id] = Box(tuple(float(value) for value in box))
         return self._propagator.prompt(features, index, prompts)

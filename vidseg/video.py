@@ -1,7 +1,4 @@
-"""Video frames in and out, through PyAV.
-
-`Clip` reads a video, a folder of images or a single image one frame at a time. `VideoWriter` (in
-writer.py) and the threads (in overlap.py) can be imported from here too.
+"""Video frames in, through PyAV: a video, a folder of images or a single image, one frame at a time.
 
 PyAV, OpenCV and numpy are imported where they are used, so that importing this module is free.
 """
@@ -21,13 +18,9 @@ from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
 from vidseg.images import IMAGE_SUFFIXES, list_images, read_image
-from vidseg.overlap import Background, prefetch
-from vidseg.writer import VideoWriter, packets, reason
 
 if TYPE_CHECKING:
     import numpy as np
-
-__all__ = ["Background", "Clip", "ClipInfo", "Frame", "VideoWriter", "parse_time", "prefetch"]
 
 IMAGE_RATE = 25  # frames/s given to a folder of images, which has no timing of its own
 ADVICE = "give a video, an image or a folder of images"
@@ -83,7 +76,7 @@ class Clip:
         self.warning: str | None = None
         self._first_pts = 0
         file = Path(self.path)
-        if not file.exists():
+        if not os.path.exists(file):  # not file.exists(), which raises where a name is too long
             raise InputError(f"{self.path}: no such file or folder; check the path")
         self._images: list[Path] = []
         if file.is_dir():
@@ -312,3 +305,20 @@ def parse_time(text: str) -> float:
     if not match or (match[2] and seconds >= 60) or (match[1] and minutes >= 60):
         raise InputError(f"{text!r} is not a time; write seconds (90), minutes (1:30) or hours (00:01:30.5)")
     return hours * 3600 + minutes * 60 + seconds
+
+
+def packets(container, stream):
+    """Packets of the stream, up to the end or to the first damage."""
+    import av
+
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except av.FFmpegError:
+        return
+
+
+def reason(error: Exception) -> str:
+    """What the system or FFmpeg says went wrong, without error numbers."""
+    return (getattr(error, "strerror", None) or str(error)).lower()

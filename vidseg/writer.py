@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError, OutputError
 from vidseg.files import atomic_output, check_writable
+from vidseg.video import ClipInfo, packets, reason
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from vidseg.video import ClipInfo
 
 VIDEO_FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
 
@@ -184,20 +183,3 @@ class VideoWriter:
             packet.pts = packet.dts = packet.pts - round(start / packet.time_base)
             packet.stream = self._audio
             self._container.mux(packet)
-
-
-def packets(container, stream):
-    """Packets of the stream, up to the end or to the first damage."""
-    import av
-
-    try:
-        for packet in container.demux(stream):
-            if packet.size:
-                yield packet
-    except av.FFmpegError:
-        return
-
-
-def reason(error: Exception) -> str:
-    """What the system or FFmpeg says went wrong, without error numbers."""
-    return (getattr(error, "strerror", None) or str(error)).lower()
