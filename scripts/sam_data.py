@@ -50,7 +50,7 @@ def attempt(rng, size, frames, objects, jumping) -> TrainingClip | None:
         poses = np.stack([glide(rng, frames, aspect, pace * rng.uniform(0.2, 1.6), sizes(rng)) for _ in sprites], 1)
         camera = sway(rng, frames, 0.12) * rng.choice([0.3, 1.0, 2.0])
     for target in range(objects):
-        if frames > 1 and rng.random() < 0.35:
+        if frames > 1 and rng.random() < (0.6 if frames > 5 else 0.35):
             hide(rng, sprites, poses, target, jumping)
     sprites, poses = shuffled(rng, sprites, poses, objects)
     scene = Scene(background(rng, aspect), [s for s, _ in sprites], poses, camera, aspect, float(rng.choice([0, 0.01, 0.03])))
@@ -93,8 +93,11 @@ def hide(rng, sprites: list[Sprite], poses: np.ndarray, target: int, jumping: bo
     The bigger thing is one of the other sprites; only its poses change, so nothing hints at what follows.
     """
     frames = len(poses)
-    start = int(rng.integers(1, frames))
-    stop = min(frames, start + int(rng.integers(1, max(2, frames))))
+    if frames > 5 and rng.random() < 0.6:  # gone from every recent memory, then back: only the prompted frame still knows it
+        start, stop = 1, frames - int(rng.integers(1, 3))
+    else:
+        start = int(rng.integers(1, frames))
+        stop = min(frames, start + int(rng.integers(1, max(2, frames))))
     others = [i for i in range(len(sprites)) if i != target]
     if others and rng.random() < 0.5:
         cover = others[-1]

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from vidseg.errors import InputError, OutputError
-from vidseg.video import Background, Clip, VideoWriter, parse_time, prefetch
+from vidseg.overlap import Background, prefetch
+from vidseg.video import Clip, parse_time
+from vidseg.writer import VideoWriter
 
 from .clips import CONSTANT, COUNT, VARIABLE, add_sound, make_clip, make_sound, noise, number_of, picture, sound_packets
 

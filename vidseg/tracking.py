@@ -26,7 +26,7 @@ SCAN_INTERVAL = 0.5  # seconds between the frames that are searched until someth
 
 
 class Tracking:
-    """One run over a clip: iterate it for the frames, then ask it what happened.
+    """One run over a clip: iterate it for the frames, once, then ask it what happened.
 
     Args:
         clip: where the frames come from.
