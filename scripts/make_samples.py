@@ -102,7 +102,7 @@ def park() -> Scene:
     frames = 8 * RATE
     t = np.arange(frames)
     bounce = 0.88 - 0.28 * np.abs(np.sin(t * 0.09)) * np.exp(-t / 220)
-    sprites = [pick("dog", 0, 1), pick("tree", 0, 2), pick("dog", 1, 3), pick("cat", 0, 4), pick("ball", 0, 5)]
+    sprites = [pick("dog", 0, 1, 0.0), pick("tree", 0, 2), pick("dog", 1, 3), pick("cat", 0, 4), pick("ball", 0, 5)]
     poses = np.stack([
         path(frames, (0.42, 0.46, 0.52, 0.62, 1.26, 1.36, 1.42, 1.46, 1.48), (0.47, 0.47, 0.45, 0.51, 0.58), (0.38, 0.36, 0.33, 0.36, 0.40), flip=-1),
         path(frames, 0.98, 0.45, 0.98, tilt=0.0, step=0.0),

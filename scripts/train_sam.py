@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "vidseg/demo/sam/config.yaml"
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 # share of the budget, picture side, frames a clip, clips a step (two objects each)
-PHASES = [(0.11, 128, 1, 16), (0.09, 128, 2, 8), (0.09, 128, 3, 6), (0.20, 128, 5, 4), (0.51, 256, 6, 2)]
+PHASES = [(0.11, 128, 1, 16), (0.09, 128, 2, 8), (0.09, 128, 3, 6), (0.20, 128, 5, 4), (0.44, 256, 6, 2), (0.07, 320, 6, 2)]
 OBJECTS = 2
 
 
@@ -147,7 +147,7 @@ def run_clip(model, heads, batch, balance: float, fine: float):
 
 @torch.no_grad()
 def evaluate(model, heads, device) -> dict:
-    """Later-frame IoU and absence on fixed clips that training never sees: 12 frames, box prompts, own memories only."""
+    """Later-frame IoU and absence on fixed clips that training never sees: 12 frames of 256 pixels, box prompts, own memories only."""
     rng, totals = np.random.default_rng(987_654), {}
     set_image_size(model, 256)
     for _ in range(8):
@@ -221,7 +221,7 @@ def train(out: Path, minutes: float, seed: int, device: str, log: Path, batch_sc
         still = frames > 1 and rng.random() < 0.1
         set_image_size(model, side)
         batch = make_batch(rng, side, 1 if still else frames, clips * (2 if still else 1) * batch_scale, progress)
-        loss, figures = run_clip(model, heads, to_device(batch, device), balance=max(0.0, 1 - step / 1500), fine=float(side == 256))
+        loss, figures = run_clip(model, heads, to_device(batch, device), balance=max(0.0, 1 - step / 1500), fine=float(side >= 256))
         for group in optimiser.param_groups:
             group["lr"] = 1e-3 * rate(progress, step)
         optimiser.zero_grad(set_to_none=True)
