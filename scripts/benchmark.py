@@ -110,7 +110,6 @@ def parity(clip: Path, frames: int) -> None:
     Writes a sam2.1_hiera_tiny.pt in Meta's layout and a Grounding DINO tiny folder, loads both as a user's, tracks two
     boxes through CLIP, and compares low-resolution logits with `SAM2VideoPredictor` on the same frames.
     """
-    import numpy as np
     import torch
 
     sys.path.insert(0, str(ROOT))
@@ -120,7 +119,6 @@ def parity(clip: Path, frames: int) -> None:
 
     import vidseg
 
-    boxes = {}
     with tempfile.TemporaryDirectory() as folder:
         sam = save_sam(stock.FULL, Path(folder) / "sam2.1_hiera_tiny.pt")
         detector = save_grounding_dino(Path(folder) / "grounding-dino", full_size=True)

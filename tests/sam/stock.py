@@ -42,8 +42,8 @@ def start(predictor, frames: torch.Tensor, height: int, width: int, monkeypatch)
     return predictor.init_state("unused")
 
 
-def propagate(predictor, state, **options) -> dict[int, torch.Tensor]:
-    """Run the predictor through; returns nothing, its results stay in the state (see `results`)."""
+def propagate(predictor, state, **options) -> None:
+    """Run the predictor through; its results stay in the state (see `result`)."""
     for _ in predictor.propagate_in_video(state, **options):
         pass
 
