@@ -1,9 +1,10 @@
-"""Figures about speed and memory, one table a command:
+"""Figures about speed and memory, one table a command (the engine against its peers: scripts/benchmark_engine.py):
 
     uv run python scripts/benchmark.py startup     # how soon the command answers, and shows its first mask
     uv run python scripts/benchmark.py memory      # peak memory of a long clip against a short one
-    uv run python scripts/benchmark.py engine      # time of a frame against the stock predictor
-    uv run python scripts/benchmark.py parity dog.mp4   # full-size network against the stock predictor on real footage
+    uv run python scripts/benchmark.py stream      # resident memory early and late in 10,000 frames
+    uv run python scripts/benchmark.py crowd       # time of a frame with 1 to 60 objects
+    uv run python scripts/benchmark.py precision   # bfloat16 against float32
 
 Each line says what was measured on which machine. Nothing here is a test: figures differ from machine to machine.
 """
@@ -102,162 +103,72 @@ def memory(short: int, long_: int) -> None:
 
 
 @main.command()
-@click.argument("clip", type=click.Path(exists=True, path_type=Path))
-@click.option("--frames", default=10, show_default=True)
-def parity(clip: Path, frames: int) -> None:
-    """Full-size checkpoints with random weights, from their files, on real footage, against the stock predictor.
-
-    Writes a sam2.1_hiera_tiny.pt in Meta's layout and a Grounding DINO tiny folder, loads both as a user's, tracks two
-    boxes through CLIP, and compares low-resolution logits with `SAM2VideoPredictor` on the same frames.
-    """
-    import torch
-
-    sys.path.insert(0, str(ROOT))
-    from tests.sam import stock
-    from tests.standins import save_grounding_dino, save_sam
-    from vidseg.video import Clip
-
+@click.option("--frames", default=10_000, show_default=True)
+@click.option("--early", default=500, show_default=True, help="Frame to compare the last one with.")
+def stream(frames: int, early: int) -> None:
+    """Resident memory late and early in one long run of the demo pair with the five objects of the park."""
     import vidseg
 
+    model = vidseg.load("demo", device="cpu")
+    boxes = next(iter(vidseg.read_tracks(PARK.with_name("park.truth.jsonl")))).detections.xyxy
     with tempfile.TemporaryDirectory() as folder:
-        sam = save_sam(stock.FULL, Path(folder) / "sam2.1_hiera_tiny.pt")
-        detector = save_grounding_dino(Path(folder) / "grounding-dino", full_size=True)
-        model = vidseg.load(sam=sam, detector=detector, device="cpu", dtype="float32")
-        state = torch.load(sam, weights_only=True)["model"]
-        frame = next(iter(Clip(clip).frames()))
-        began = time.perf_counter()
-        found = model.detector.detect(frame.image, ["dog", "ball"])
-        click.echo(f"Grounding DINO, random weights: {len(found)} boxes, best score {model.detector.best_score:.3f}, {time.perf_counter() - began:.1f} s")
-    height, width = frame.image.shape[:2]
-    boxes = {1: (0.3 * width, 0.2 * height, 0.6 * width, 0.8 * height), 2: (0.1 * width, 0.5 * height, 0.3 * width, 0.9 * height)}
-    compare(model.propagator(), stock.stock_predictor(stock.FULL, state), Clip(clip), boxes, frames, (height, width))
+        clip = Path(folder) / "clip.mp4"
+        looped_clip(clip, frames)
+        began, resident = time.perf_counter(), {}
+        for frame in model.track(clip, boxes=boxes):
+            if frame.index + 1 in (early, frames // 2, frames):
+                resident[frame.index + 1] = resident_mib()
+                click.echo(f"frame {frame.index + 1}: {resident[frame.index + 1]:.1f} MiB resident, {(frame.index + 1) / (time.perf_counter() - began):.1f} frames/s")
+    click.echo(f"{machine()}\n{len(boxes)} objects, frame {frames} against frame {early}: ratio {resident[frames] / resident[early]:.3f}")
+
+
+def resident_mib() -> float:
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
 
 
 @main.command()
-@click.option("--objects", default="1,4", show_default=True, help="Numbers of objects, with commas.")
-@click.option("--repeats", default=3, show_default=True)
-@click.option("--dtypes", default="float32,bfloat16", show_default=True)
-def engine(objects: str, repeats: int, dtypes: str) -> None:
-    """Time of one frame (encoding, propagation, memory), hiera tiny at 1024², bank full, ours and stock in turn.
+@click.option("--clips", default=20, show_default=True)
+@click.option("--frames", default=48, show_default=True)
+@click.option("--seed", default=2026, show_default=True)
+def precision(clips: int, frames: int, seed: int) -> None:
+    """How far bfloat16 moves the masks of the demo pair: their IoU with those of float32, on made clips."""
+    import numpy as np
+    from demo_clips import random_scene, write_scenes
 
-    Random weights: timing does not depend on them. Stock runs as its users run it, and under bfloat16 autocast.
-    """
-    import torch
+    import vidseg
 
-    sys.path.insert(0, str(ROOT))
-    from tests.sam import stock
-    from vidseg.sam.build import instantiate_config
+    models = {dtype: vidseg.load("demo", device="cpu", dtype=dtype) for dtype in ("float32", "bfloat16")}
+    overlaps = []
+    for number in range(clips):
+        with tempfile.TemporaryDirectory() as folder:
+            write_scenes(Path(folder), "clip", [random_scene(seed * 1000 + number, frames=frames)], 360, 640)
+            boxes = next(iter(vidseg.read_tracks(Path(folder) / "clip.truth.jsonl"))).detections.xyxy
+            for one, other in zip(*(model.track(Path(folder) / "clip.mp4", boxes=boxes) for model in models.values())):
+                masks = [dict(zip(f.detections.tracker_id.tolist(), f.detections.mask)) for f in (one, other)]
+                for i in set(masks[0]) | set(masks[1]):  # an object that only one of them sees counts 0
+                    both = [m.get(i, np.zeros(one.image.shape[:2], bool)) for m in masks]
+                    overlaps.append((both[0] & both[1]).sum() / max((both[0] | both[1]).sum(), 1))
+    click.echo(f"{machine()}\n{clips} clips, {len(overlaps)} masks: mean IoU of bfloat16 with float32 {np.mean(overlaps):.4f}")
 
-    torch.manual_seed(0)
-    network = instantiate_config(stock.FULL).eval()
-    predictor = stock.stock_predictor(stock.FULL, network.state_dict())
-    pixels = torch.randn(1, 3, 1024, 1024)
+
+@main.command()
+@click.option("--counts", default="1,4,10,30,60", show_default=True, help="Numbers of objects, with commas.")
+@click.option("--frames", default=24, show_default=True)
+def crowd(counts: str, frames: int) -> None:
+    """Time of a frame of the demo pair with more and more objects, and what each costs."""
+    import vidseg
+
+    model = vidseg.load("demo", device="cpu")
     click.echo(machine())
-    for count in map(int, objects.split(",")):
-        runs = {}
-        for dtype in dtypes.split(","):
-            runs[f"stock, {dtype}"] = stock_frame(predictor, pixels, count, dtype)
-            runs[f"vidseg, {dtype}"] = our_frame(network, pixels, count, dtype)
-        times = {name: [] for name in runs}
-        for number in range(repeats + 1):  # the first round warms up
-            for name, run in runs.items():
-                began = time.perf_counter()
-                run()
-                if number:
-                    times[name].append(time.perf_counter() - began)
-        for name, values in times.items():
-            click.echo(f"{count} object{'s' * (count > 1)}, {name}: median {statistics.median(values):.2f} s a frame ({min(values):.2f}–{max(values):.2f})")
-
-
-FULL_BANK = 17  # number of the frame that is timed: six memories and fifteen pointers lie before it
-
-
-def our_frame(network, pixels, count: int, dtype: str):
-    """A call that propagates `count` objects with full banks by one frame."""
-    import torch
-
-    from vidseg.sam.memory import Memory
-    from vidseg.sam.prompts import Box
-    from vidseg.sam.propagator import Propagator
-
-    engine = Propagator(network, getattr(torch, dtype))
-    engine.prompt(engine.embed_tensor(pixels, 720, 1280), 0, {i: Box((300, 200, 700, 600)) for i in range(count)})
-
-    def run() -> None:
-        for bank in engine.banks.values():
-            memory = bank.conditioning[0]
-            for t in range(1, FULL_BANK):
-                bank.add_recent(t, Memory(memory.features, memory.pointer))
-            bank.recent.pop(FULL_BANK, None)
-            bank.latest = FULL_BANK - 1
-        engine.step(engine.embed_tensor(pixels, 720, 1280), FULL_BANK)
-
-    return run
-
-
-def stock_frame(predictor, pixels, count: int, dtype: str):
-    """The same with the stock predictor: one encoding, then one object after another."""
-    import pytest
-    import torch
-
-    from tests.sam import stock
-
-    with pytest.MonkeyPatch.context() as patch:
-        state = stock.start(predictor, pixels.expand(FULL_BANK + 1, -1, -1, -1), 720, 1280, patch)
-    for i in range(count):
-        predictor.add_new_points_or_box(state, 0, i, box=(300, 200, 700, 600))
-    predictor.propagate_in_video_preflight(state)
-    for outputs in state["output_dict_per_obj"].values():
-        outputs["non_cond_frame_outputs"] = {t: outputs["cond_frame_outputs"][0] for t in range(1, FULL_BANK)}
-
-    def run() -> None:
-        state["cached_features"] = {}
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
-            for outputs in state["output_dict_per_obj"].values():
-                predictor._run_single_frame_inference(state, outputs, FULL_BANK, 1, False, None, None, False, True)
-
-    return run
-
-
-def compare(engine, predictor, clip, boxes, frames: int, size: tuple[int, int]) -> None:
-    """Print the largest relative difference of logits on each frame."""
-    import torch
-
-    from tests.sam import stock
-    from vidseg.sam.prompts import Box
-
-    pixels, ours = [], []
-    original = engine.embed_tensor
-
-    def recording(tensor, height, width):
-        pixels.append(tensor)
-        return original(tensor, height, width)
-
-    engine.embed_tensor = recording
-    for frame in clip.frames():
-        if frame.index == 17:  # the stock predictor scales pointer times by the length of clips under 16 frames
-            break
-        features = engine.embed(frame.image) if frame.index < frames else None
-        if features is None:
-            pixels.append(pixels[-1])
-            continue
-        ours.append(engine.prompt(features, 0, {i: Box(box) for i, box in boxes.items()}) if frame.index == 0 else engine.step(features, frame.index))
-
-    import pytest
-
-    with pytest.MonkeyPatch.context() as patch:
-        state = stock.start(predictor, torch.cat(pixels), *size, patch)
-        for i, box in boxes.items():
-            predictor.add_new_points_or_box(state, 0, i, box=box)
-        stock.propagate(predictor, state, max_frame_num_to_track=frames - 1)
-    worst = 0.0
-    for t in range(frames):
-        for row, i in enumerate(ours[t].ids):
-            expected = stock.result(state, i, t)["pred_masks"][0, 0]
-            error = float((ours[t].logits[row] - expected).abs().max() / expected.abs().max())
-            worst = max(worst, error)
-            click.echo(f"frame {t}, object {i}: logits up to {float(expected.abs().max()):.2f}, relative difference {error:.1e}")
-    click.echo(f"{machine()}\nlargest relative difference in {frames} frames: {worst:.1e}")
+    for count in map(int, counts.split(",")):
+        boxes = [(16 + 60 * (i % 10), 12 + 57 * (i // 10), 66 + 60 * (i % 10), 60 + 57 * (i // 10)) for i in range(count)]
+        times, last = [], time.perf_counter()
+        for _, frame in zip(range(frames), model.track(PARK, boxes=boxes)):
+            times.append(time.perf_counter() - last)
+            last = time.perf_counter()
+        median = statistics.median(times[8:])  # the first frames have fewer memories
+        click.echo(f"{count} objects: {1000 * median:.0f} ms a frame, {1000 * median / count:.1f} ms an object, {len(frame.detections)} of them in view at the end")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from tests.clips import make_clip
 from tests.sam import stock
 from tests.standins import save_grounding_dino, save_sam
 from vidseg.errors import InputError, ModelError
+from vidseg.model import gains_from_bfloat16
 from vidseg.presets import PACKAGE
 
 SIZE = (160, 120)
@@ -51,6 +52,24 @@ def test_demo_runs_on_the_cpu(clip):
 
 def test_auto_picks_what_there_is():
     assert vidseg.load("demo").device == ("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("gains, side, dtype", [(True, 320, "float32"), (False, 1024, "float32"), (True, 1024, "bfloat16")])
+def test_auto_dtype_is_bfloat16_where_that_pays(monkeypatch, gains, side, dtype):
+    """The demo network spends its time elsewhere than in matrix products; the full-size ones gain."""
+    import vidseg.sam.build
+
+    class Network:
+        image_size = side
+
+    monkeypatch.setattr(vidseg.sam.build, "build_sam", lambda path, device: Network())
+    monkeypatch.setattr("vidseg.model.gains_from_bfloat16", lambda device: gains)
+    assert vidseg.load("demo", device="cpu").dtype == dtype
+    assert vidseg.load("demo", device="cpu", dtype="bfloat16").dtype == "bfloat16"
+
+
+def test_gain_from_bfloat16_is_measured_on_the_processor():
+    assert gains_from_bfloat16("cpu") in (True, False) and gains_from_bfloat16("mps") is False
 
 
 def test_bfloat16_runs(sam, clip):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.sam import stock
-from vidseg.sam.attention import QUERY_BLOCK, MemoryAttention, attend
+from vidseg.sam.attention import KEY_BLOCK, QUERY_BLOCK, MemoryAttention, attend
 from vidseg.sam.build import instantiate_config
 
 
@@ -46,7 +46,7 @@ def test_equals_the_module(module, objects, memories, pointers):
 @torch.inference_mode()
 def test_more_queries_than_a_block(module):
     cells = 24
-    assert cells * cells > QUERY_BLOCK and cells * cells % QUERY_BLOCK
+    assert all(cells * cells > block and cells * cells % block for block in (QUERY_BLOCK, KEY_BLOCK))
     frame, position, memory, place = inputs(module, cells, 2, 2, 4)
     expected = by_module(module, frame, position, memory, place, 4)
     assert (MemoryAttention(module, cells)(frame, position, memory, place, 4) - expected).abs().max() / expected.abs().max() < 1e-5
@@ -62,7 +62,20 @@ def test_bfloat16_is_no_worse_than_the_module_in_bfloat16(module):
     assert error <= 1.5 * allowed
 
 
-def test_attend_equals_softmax_attention():
-    query, key, value = torch.randn(2, 5, 8), torch.randn(2, 7, 8), torch.randn(2, 7, 3)
-    weights = torch.softmax(query @ key.transpose(1, 2) / 8**0.5, -1)
-    assert torch.allclose(attend(query, key, value), weights @ value, atol=1e-6)
+@pytest.mark.parametrize("size", [0.1, 3, 60], ids=["flat", "peaked", "beyond the range of exp"])
+def test_attend_equals_softmax_attention(size):
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(2, n, c, generator=generator) for n, c in ((700, 8), (1300, 8), (1300, 3)))
+    query = query * size
+    scores = query.double() @ key.double().transpose(1, 2)
+    assert (scores.max() > 200) == (size == 60)  # exp(89) is infinite in float32
+    expected = (torch.softmax(scores, -1) @ value.double()).float()
+    assert torch.allclose(attend(query, key, value), expected, atol=1e-5 * max(1, size))
+
+
+def test_attend_with_scores_far_below_zero():
+    """All weights of a row would be zero without the shift by its maximum."""
+    query, key, value = torch.full((1, 4, 8), -5.0), torch.rand(1, 600, 8) + 3, torch.randn(1, 600, 3)
+    weights = torch.softmax(query @ key.transpose(1, 2), -1)
+    assert (query @ key.transpose(1, 2)).max() < -110
+    assert torch.allclose(attend(query, key, value), weights @ value, atol=1e-5)

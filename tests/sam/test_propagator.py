@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from tests.sam import stock
-from vidseg.sam.build import instantiate_config
+from tests.sam.lively import lively_network, moving_frames, park_frames
+from vidseg.sam.build import build_sam
 from vidseg.sam.prompts import Box, MaskPrompt, Points
 from vidseg.sam.propagator import Propagator
+from vidseg.tracks import read_tracks
 
+SAMPLES = Path(__file__).parents[2] / "samples"
 HEIGHT, WIDTH, FRAMES = 120, 200, 24
 TOLERANCE = 1e-4
-
-
-def lively_network(config, seed: int):
-    """Random weights, turned up so that masks are neither empty nor full and memory matters."""
-    torch.manual_seed(seed)
-    network = instantiate_config(config).eval()
-    with torch.no_grad():
-        for name, value in network.named_parameters():
-            if "memory_attention" in name and name.endswith("weight") and value.ndim == 2:
-                value.mul_(2.0)
-        network.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(1.0)
-    return network
-
-
-def moving_frames(side: int, count: int = FRAMES, seed: int = 0) -> torch.Tensor:
-    """Normalised frames [T, 3, S, S]: blurred noise that drifts, so that neighbours are alike."""
-    generator = torch.Generator().manual_seed(seed)
-    canvas = torch.randn(1, 3, side // 8 + 8, side // 8 + 8, generator=generator)
-    big = torch.nn.functional.interpolate(canvas, (side + 2 * count, side + 2 * count), mode="bicubic")[0]
-    return torch.stack([big[:, t : t + side, 2 * t : 2 * t + side] for t in range(count)])
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +65,34 @@ def add_to_stock(predictor, state, index, object_id, prompt):
         box=prompt.xyxy if isinstance(prompt, Box) else None)
 
 
+@dataclass
+class Case:
+    """Both networks, a clip for them, and what to point at in it."""
+
+    network: object
+    predictor: object
+    frames: torch.Tensor
+    height: int
+    width: int
+    arrivals: dict  # object id: its first frame and its prompt
+    clicks: tuple  # a first click, and its correction
+
+
+@pytest.fixture(scope="module", params=["random weights", "demo weights"])
+def case(request, pair):
+    """Drifting noise for random weights; the park sample and its objects for the trained ones."""
+    if request.param == "random weights":
+        arrivals = {1: (0, PROMPTS["box"]), 2: (0, click(150, 40)), 3: (3, PROMPTS["mask"]), 4: (9, Box((10, 20, 60, 100)))}
+        return Case(*pair, moving_frames(pair[0].image_size, seed=1), HEIGHT, WIDTH, arrivals, (click(90, 60), Points(((100, 70), (20, 20)), (1, 0))))
+    network = build_sam(stock.SMALL.parent)
+    truth = [frame.detections for frame in islice(read_tracks(SAMPLES / "park.truth.jsonl"), FRAMES)]
+    dog, _, other_dog, cat, ball = range(5)
+    middle = lambda t, i: tuple(np.argwhere(truth[t].mask[i]).mean(0)[::-1])
+    arrivals = {1: (0, Box(tuple(truth[0].xyxy[dog]))), 2: (0, click(*middle(0, other_dog))), 3: (3, MaskPrompt(truth[3].mask[cat])), 4: (9, Box(tuple(truth[9].xyxy[ball])))}
+    clicks = click(*middle(0, dog)), Points((middle(6, dog), middle(6, cat)), (1, 0))
+    return Case(network, stock.stock_predictor(stock.SMALL, network.state_dict()), park_frames(network.image_size), 360, 640, arrivals, clicks)
+
+
 @pytest.mark.parametrize("kind", PROMPTS)
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
 def test_one_object_equals_stock(pair, monkeypatch, kind, reverse):
@@ -98,45 +113,41 @@ def test_one_object_equals_stock(pair, monkeypatch, kind, reverse):
     assert shown > FRAMES // 2, "masks are empty: the comparison says little"
 
 
-def test_objects_that_come_and_go_equal_stock(pair, monkeypatch):
+def test_objects_that_come_and_go_equal_stock(case, monkeypatch):
     """Four objects on frames 0, 0, 3 and 9, one leaves after frame 12: each as if it were alone."""
-    network, predictor = pair
-    frames = moving_frames(network.image_size, seed=1)
-    arrivals = {1: (0, PROMPTS["box"]), 2: (0, click(150, 40)), 3: (3, PROMPTS["mask"]), 4: (9, Box((10, 20, 60, 100)))}
-    engine = Propagator(network)
+    engine = Propagator(case.network)
     results: dict[tuple[int, int], tuple] = {}
     for t in range(FRAMES):
-        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
-        new = {i: prompt for i, (start, prompt) in arrivals.items() if start == t}
+        features = engine.embed_tensor(case.frames[t : t + 1], case.height, case.width)
+        new = {i: prompt for i, (start, prompt) in case.arrivals.items() if start == t}
         for part in ([engine.prompt(features, t, new)] if new else []) + [engine.step(features, t)]:
             for row, object_id in enumerate(part.ids if part else []):
                 results[object_id, t] = part, row
         if t == 12:
             engine.remove(2)
     assert {t for i, t in results if i == 2} == set(range(13))
-    for object_id, (begin, prompt) in arrivals.items():
-        state = stock.start(predictor, frames, HEIGHT, WIDTH, monkeypatch)
-        add_to_stock(predictor, state, begin, object_id, prompt)
-        stock.propagate(predictor, state, start_frame_idx=begin)
+    for object_id, (begin, prompt) in case.arrivals.items():
+        state = stock.start(case.predictor, case.frames, case.height, case.width, monkeypatch)
+        add_to_stock(case.predictor, state, begin, object_id, prompt)
+        stock.propagate(case.predictor, state, start_frame_idx=begin)
         for t in range(begin, 13 if object_id == 2 else FRAMES):
             part, row = results[object_id, t]
             assert_same(part, row, stock.result(state, object_id, t), f"object {object_id}, frame {t}")
 
 
-def test_correction_on_a_tracked_frame_equals_stock(pair, monkeypatch):
-    network, predictor = pair
-    frames = moving_frames(network.image_size, seed=2)
-    state = stock.start(predictor, frames, HEIGHT, WIDTH, monkeypatch)
-    add_to_stock(predictor, state, 0, 1, click(90, 60))
-    stock.propagate(predictor, state, max_frame_num_to_track=6)
-    add_to_stock(predictor, state, 6, 1, Points(((100, 70), (20, 20)), (1, 0)))
-    engine = Propagator(network)
+def test_correction_on_a_tracked_frame_equals_stock(case, monkeypatch):
+    first, correction = case.clicks
+    state = stock.start(case.predictor, case.frames, case.height, case.width, monkeypatch)
+    add_to_stock(case.predictor, state, 0, 1, first)
+    stock.propagate(case.predictor, state, max_frame_num_to_track=6)
+    add_to_stock(case.predictor, state, 6, 1, correction)
+    engine = Propagator(case.network)
     for t in range(FRAMES):
-        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
-        ours = engine.prompt(features, t, {1: click(90, 60)}) if t == 0 else engine.step(features, t)
+        features = engine.embed_tensor(case.frames[t : t + 1], case.height, case.width)
+        ours = engine.prompt(features, t, {1: first}) if t == 0 else engine.step(features, t)
         if t == 6:
-            ours = engine.prompt(features, t, {1: Points(((100, 70), (20, 20)), (1, 0))})
-            stock.propagate(predictor, state, start_frame_idx=7)  # consolidates the correction, then goes on
+            ours = engine.prompt(features, t, {1: correction})
+            stock.propagate(case.predictor, state, start_frame_idx=7)  # consolidates the correction, then goes on
             assert set(engine.banks[1].conditioning) == {0}
         if t >= 6:
             assert_same(ours, 0, stock.result(state, 1, t), f"frame {t}")

@@ -7,6 +7,7 @@ banks have the same shape go through memory attention, mask decoder and memory e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 
 from vidseg.sam.attention import MemoryAttention
+from vidseg.sam.bank_file import read_banks, write_banks
+from vidseg.sam.batch import batch_limit
+from vidseg.sam.encoder import ImageEncoder
 from vidseg.sam.memory import Memory, MemoryBank
 from vidseg.sam.postprocess import fill_holes
 from vidseg.sam.prompts import MaskPrompt, Prompt, as_clicks
@@ -27,8 +31,6 @@ if TYPE_CHECKING:
 
 # ImageNet statistics, as every SAM 2 checkpoint expects them.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Objects that go through the network together; more are split, so that a crowd cannot exhaust the memory.
-MAX_BATCH = 16
 
 
 @dataclass
@@ -94,8 +96,11 @@ class Propagator:
         self.dtype = dtype
         self.device = network.maskmem_tpos_enc.device
         self.banks: dict[int, MemoryBank] = {}
+        self._encoder = ImageEncoder(network)
         self._attention = MemoryAttention(network.memory_attention, network.sam_image_embedding_size)
-        self._memory_position: Tensor | None = None  # [1, h·w, 64], the same for every memory
+        cells = network.sam_image_embedding_size
+        place = network.memory_encoder.position_encoding(torch.empty(1, 1, cells, cells, device=self.device))
+        self._memory_position = place.flatten(2).transpose(1, 2)  # [1, h·w, 64], the same for every memory
 
     def _autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
@@ -117,10 +122,8 @@ class Propagator:
     def embed_tensor(self, pixels: Tensor, height: int, width: int) -> FrameFeatures:
         """Encode a frame that is already [1, 3, S, S] float, normalised, at the network's own size S."""
         with self._autocast():
-            backbone = self.network.forward_image(pixels)
-        *high_res, top = backbone["backbone_fpn"]
-        position = backbone["vision_pos_enc"][-1].flatten(2).transpose(1, 2)
-        return FrameFeatures(height, width, top, position, high_res)
+            top, position, high_res = self._encoder(pixels)
+        return FrameFeatures(height, width, top, position.flatten(2).transpose(1, 2), high_res)
 
     @torch.inference_mode()
     def prompt(self, features: FrameFeatures, index: int, prompts: Mapping[int, Prompt], reverse: bool = False) -> FrameMasks:
@@ -141,7 +144,7 @@ class Propagator:
         network = self.network
         bank = self.banks.get(object_id)
         if bank is None:
-            bank = self.banks[object_id] = MemoryBank(network.num_maskmem - 1, network.max_obj_ptrs_in_encoder - 1)
+            bank = self.banks[object_id] = self._empty_bank()
         correction = bank.latest == index and index not in bank.conditioning
         with self._autocast():
             if isinstance(prompt, MaskPrompt):
@@ -182,9 +185,10 @@ class Propagator:
                 read = len(bank.spatial(index, reverse)), len(bank.object_pointers(index, reverse))
                 groups.setdefault(read, []).append(object_id)
         results = []
-        for ids in groups.values():
-            for start in range(0, len(ids), MAX_BATCH):
-                results.append(self._step_batch(features, index, ids[start : start + MAX_BATCH], reverse))
+        for (memories, _), ids in groups.items():
+            size = batch_limit(self.network, memories, self.device)
+            for start in range(0, len(ids), size):
+                results.append(self._step_batch(features, index, ids[start : start + size], reverse))
         return join(results) if results else None
 
     def _step_batch(self, features, index, ids, reverse) -> FrameMasks:
@@ -203,6 +207,22 @@ class Propagator:
     def remove(self, object_id: int) -> None:
         """Forget an object. The others are not touched."""
         del self.banks[object_id]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the memory banks of all objects into a safetensors file. Raises OSError."""
+        write_banks(path, self.banks)
+
+    def restore(self, path: str | os.PathLike) -> None:
+        """Take over the objects of a file written by `save`, in place of the present ones, exactly as they were.
+
+        Raises InputError if the file is none, or comes from a network with other sizes.
+        """
+        network, cells = self.network, self.network.sam_image_embedding_size
+        shapes = {"features": (network.mem_dim, cells, cells), "pointer": (network.hidden_dim,), "logits": (4 * cells, 4 * cells)}
+        self.banks = read_banks(path, self._empty_bank(), shapes, self.device)
+
+    def _empty_bank(self) -> MemoryBank:
+        return MemoryBank(self.network.num_maskmem - 1, self.network.max_obj_ptrs_in_encoder - 1)
 
     def _without_memory(self, features: FrameFeatures) -> Tensor:
         """Features of a frame on which an object starts: [1, C, h, w]."""
@@ -257,8 +277,6 @@ class Propagator:
         if network.no_obj_embed_spatial is not None:
             absent = (scores <= 0).float()[..., None, None]
             memory = memory + absent * network.no_obj_embed_spatial[..., None, None]
-        if self._memory_position is None:
-            self._memory_position = encoded["vision_pos_enc"][-1][:1].flatten(2).transpose(1, 2).float()
         # Copies, so that a removed object frees its share of the batch.
         return [Memory(m.to(torch.bfloat16, copy=True), p.clone()) for m, p in zip(memory, pointers)]
 

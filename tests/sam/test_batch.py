@@ -1,0 +1,56 @@
+"""The batch limit: what it is made from, and that it changes no result."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.sam import stock
+from tests.sam.lively import lively_network, moving_frames
+from vidseg.sam import batch
+from vidseg.sam.build import instantiate_config
+from vidseg.sam.prompts import Box
+from vidseg.sam.propagator import Propagator
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return lively_network(stock.SMALL, seed=4)
+
+
+def test_limit_follows_the_free_memory(network, monkeypatch):
+    monkeypatch.setattr(batch, "free_memory", lambda device: 100 * batch.bytes_per_object(network, 4))
+    assert batch.batch_limit(network, 4, CPU) == 50  # half is for the batch
+    assert batch.batch_limit(network, 1, CPU) > 50  # early objects have fewer memories to read
+    monkeypatch.setattr(batch, "free_memory", lambda device: 0)
+    assert batch.batch_limit(network, 4, CPU) == 1  # one object at a time is always tried
+
+
+def test_full_size_objects_are_counted_generously():
+    """145 MiB an object were measured with full banks (peak memory of a step with five objects against two)."""
+    measured = 145 << 20
+    assert measured < batch.bytes_per_object(instantiate_config(stock.FULL), 7) < 2 * measured
+
+
+def test_free_memory_of_this_machine():
+    free = batch.free_memory(CPU)
+    assert 1 << 24 < free < 1 << 50
+
+
+@torch.inference_mode()
+def test_small_batches_give_the_same_masks(network, monkeypatch):
+    frames, results, sizes = moving_frames(network.image_size, 4), [], []
+    for limit in (100, 2):
+        monkeypatch.setattr("vidseg.sam.propagator.batch_limit", lambda *_, limit=limit: limit)
+        engine = Propagator(network)
+        original = engine._step_batch
+        engine._step_batch = lambda features, index, ids, reverse: sizes.append(len(ids)) or original(features, index, ids, reverse)
+        features = [engine.embed_tensor(frame[None], 120, 200) for frame in frames]
+        engine.prompt(features[0], 0, {i: Box((40 + i, 30, 110, 90)) for i in range(5)})
+        results.append([engine.step(features[t], t) for t in range(1, 4)])
+    assert sizes == [5] * 3 + [2, 2, 1] * 3
+    for together, apart in zip(*results):
+        assert together.ids == apart.ids == list(range(5))
+        assert torch.allclose(together.logits, apart.logits, atol=1e-4, rtol=1e-4)

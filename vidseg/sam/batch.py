@@ -1,0 +1,44 @@
+"""How many objects can go through the network together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from sam2.modeling.sam2_base import SAM2Base
+
+CPU_BUDGET = 2 << 30  # a larger batch is no faster on a CPU
+UNKNOWN = 1 << 30  # what is taken for free where the system does not say
+
+
+def batch_limit(network: SAM2Base, memories: int, device: torch.device) -> int:
+    """How many objects with that many spatial memories each may share a batch: half of the free memory is for them."""
+    free = free_memory(device)
+    budget = min(free // 2, CPU_BUDGET) if device.type == "cpu" else free // 2
+    return max(1, budget // bytes_per_object(network, memories))
+
+
+def bytes_per_object(network: SAM2Base, memories: int) -> int:
+    """Memory that one more object in a batch takes at its peak, in float32, generously."""
+    side, cells, width = network.image_size, network.sam_image_embedding_size, network.hidden_dim
+    tokens, keys = cells * cells, memories * cells * cells
+    # Memory attention: memories and their places, keys before and after their rotation, the stream of tokens.
+    attention = keys * (4 * network.mem_dim + 3 * width) + tokens * 8 * width
+    # Mask decoder and memory encoder: masks at full size and the first layers of the downsampler; four masks at stride 4
+    # with an eighth of the channels.
+    masks = 8 * side * side + (4 * cells) ** 2 * (width // 8) * 4
+    return 4 * (attention + masks)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that could be asked for now."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    try:
+        with open("/proc/meminfo") as lines:
+            return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):  # only Linux has the file
+        return UNKNOWN
