@@ -18,12 +18,14 @@ detector = load_detector(PACKAGE / "demo/detector", box_threshold=0.1)
 
 QUICK = f"""
 import sys
-from vidseg.startup import import_transformers, without_compiler
+from vidseg.startup import built_without_sympy, import_supervision, import_transformers, without_compiler
+import_supervision()
 with without_compiler():
     import_transformers()
     assert "transformers.models.grounding_dino.modeling_grounding_dino" in sys.modules
     before = {{name for name in sys.modules if name.startswith("transformers")}}
-    {USUAL.strip().replace(chr(10), chr(10) + "    ")}
+    with built_without_sympy():
+        {USUAL.strip().replace(chr(10), chr(10) + "        ")}
 late = {{name for name in sys.modules if name.startswith("transformers.models")}} - before
 assert not [name for name in late if "modeling" in name or "image_processing" in name], late
 """
@@ -51,9 +53,19 @@ assert not [name for name in sys.modules if name.split(".")[0] == "transformers"
 """
 
 AFTER = """
-left_out = [name for name in ("torch._dynamo", "torch._inductor", "torchvision") if name in sys.modules]
+left_out = [name for name in ("torch._dynamo", "torch._inductor", "torchvision", "sympy", "scipy") if name in sys.modules]
 assert not left_out, f"imported after all: {left_out}"
+import numpy as np
+import supervision as sv
+trail = sv.TraceAnnotator(smooth=True, trace_length=20)
+for x in range(0, 60, 10):  # a smooth trail is drawn with scipy's splines
+    one = sv.Detections(np.array([[x, x, x + 9, x + 9.0]]), class_id=np.array([0]), tracker_id=np.array([1]))
+    picture = trail.annotate(np.zeros((80, 80, 3), np.uint8), one)
+assert picture.any() and "scipy.interpolate" in sys.modules
+import scipy.interpolate, scipy.spatial
+assert scipy.interpolate.__file__ and isinstance(scipy.spatial.cKDTree, type)
 import torch
+assert torch.empty(2, device="meta").device.type == "meta" and torch.nn.Linear(4, 4).weight.std() > 0
 assert "_dynamo" not in vars(torch)
 import torch._dynamo
 assert torch._dynamo.__file__ and callable(torch._dynamo.optimize) and sys.modules["torch._dynamo"] is torch._dynamo

@@ -98,11 +98,13 @@ def track(clip, prompts, preset, sam, detector, device, dtype, start, end, outpu
     check_writable(tracks_path, overwrite, clip)
     with status(f"Loading {preset}"):
         model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype)
-        from vidseg.startup import import_transformers, without_compiler
+        from vidseg.startup import built_without_sympy, import_supervision, import_transformers, without_compiler
 
+        import_supervision()
         with without_compiler():
             import_transformers()
-            run = model.track(clip, phrases, start=start, end=end)
+            with built_without_sympy():
+                run = model.track(clip, phrases, start=start, end=end)
 
     from vidseg.overlap import Background
     from vidseg.tracks import TracksWriter

@@ -8,6 +8,7 @@ them) they are left out.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,13 +37,46 @@ def without_compiler() -> Iterator[None]:
     import torch
 
     stand_ins = compiler_stand_ins()
+    with found_in_place_of(stand_ins), patch.dict(torch.__dict__, {"_dynamo": stand_ins["torch._dynamo"]}):
+        yield
+
+
+@contextmanager
+def found_in_place_of(stand_ins: dict[str, ModuleType]) -> Iterator[None]:
+    """Whoever imports one of these modules in this block gets the stand-in."""
     sys.modules.update(stand_ins)
     try:
-        with patch.dict(torch.__dict__, {"_dynamo": stand_ins["torch._dynamo"]}):
-            yield
+        yield
     finally:
         for name in stand_ins:
             del sys.modules[name]
+
+
+@contextmanager
+def built_without_sympy() -> Iterator[None]:
+    """Let transformers load a network in this block without the 1.4 s that its empty shell costs.
+
+    transformers builds a network on torch's meta device first, without numbers. The little that is computed even there
+    is written in Python, which imports sympy. So it is built on the CPU, without any first weights, as those are read
+    from the checkpoint anyway. transformers' checks of its own tensors' shapes import it as well, and are switched off.
+    """
+    os.environ.setdefault("TRANSFORMERS_DISABLE_TORCH_CHECK", "1")
+    import torch
+
+    try:
+        from transformers.initialization import no_init_weights
+        from transformers.modeling_utils import PreTrainedModel
+
+        usual = PreTrainedModel.get_init_context.__func__
+    except (ImportError, AttributeError):  # a transformers release that builds networks in another way
+        yield
+        return
+
+    def on_the_cpu(cls, *args, **kwargs):
+        return [*(c for c in usual(cls, *args, **kwargs) if c != torch.device("meta")), no_init_weights()]
+
+    with patch.object(PreTrainedModel, "get_init_context", classmethod(on_the_cpu)):
+        yield
 
 
 def import_transformers() -> None:
@@ -62,13 +96,38 @@ def import_transformers() -> None:
             import transformers.utils
             from transformers.utils import import_utils
 
-            unwanted = {"is_torchvision_available": absent, "is_torch_flex_attn_available": absent}
+            unwanted = dict.fromkeys(("is_torchvision_available", "is_torch_flex_attn_available", "is_scipy_available"), absent)
             with patch.multiple(import_utils, **unwanted), patch.multiple(transformers.utils, **unwanted):
                 for name in NEEDED:
                     import_module(f"transformers.models.{name}")
     except Exception:  # whatever a half-imported library raises
         for name in [name for name in sys.modules if name.split(".")[0] == "transformers"]:
             del sys.modules[name]
+
+
+def import_supervision() -> None:
+    """Import supervision without the 0.9 s of scipy, which it needs for smooth trails and for data sets alone.
+
+    What it has taken from scipy by name imports the real thing when it is called.
+    """
+    if "supervision" in sys.modules:
+        return
+    absent = [name for name in ("scipy.interpolate", "scipy.spatial") if name not in sys.modules]
+    with found_in_place_of({name: later(name) for name in absent}):
+        import supervision  # noqa: F401
+
+
+def later(module: str) -> ModuleType:
+    """A stand-in for a module whose functions are imported when they are called."""
+
+    def function(name: str):
+        if name.startswith("__"):  # what Python itself asks a module for
+            raise AttributeError(name)
+        return lambda *args, **kwargs: getattr(import_module(module), name)(*args, **kwargs)
+
+    stand_in = ModuleType(module)
+    stand_in.__getattr__ = function
+    return stand_in
 
 
 def compiler_stand_ins() -> dict[str, ModuleType]:
