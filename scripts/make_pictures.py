@@ -11,7 +11,7 @@ import vidseg
 from vidseg.render import draw
 
 ROOT = Path(__file__).resolve().parent.parent
-SHOWN = (0, 24, 48, 66)
+SHOWN = (24, 66, 112, 150)  # before the tree, going behind it, coming out, found again
 
 
 def main() -> None:

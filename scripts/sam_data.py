@@ -10,6 +10,7 @@ import numpy as np
 from demo_world import Scene, Sprite, all_sprites, background, draw, glide, sway, tinted
 
 ASPECTS = (1.0, 1.0, 4 / 3, 16 / 9, 16 / 9, 16 / 9, 3 / 4, 9 / 16)  # SAM squeezes every picture into a square
+RECENT = 3  # recent memories that the demo SAM keeps (num_maskmem - 1)
 MIN_VISIBLE = 0.10  # a target of which less is visible gets neither "present" nor "absent" as its lesson
 
 
@@ -36,7 +37,7 @@ def training_clip(rng: np.random.Generator, size: int, frames: int, objects: int
 
 def attempt(rng, size, frames, objects, jumping) -> TrainingClip | None:
     aspect = rng.choice(ASPECTS)
-    count = int(rng.integers(objects, 7))
+    count = int(rng.integers(objects, 6))  # a crowd would teach about covered shapes and little else
     pool = all_sprites()
     sprites = [tinted(pool[rng.integers(len(pool))], rng) for _ in range(count)]
     if count > 1 and not jumping and rng.random() < 0.15:
@@ -50,7 +51,7 @@ def attempt(rng, size, frames, objects, jumping) -> TrainingClip | None:
         poses = np.stack([glide(rng, frames, aspect, pace * rng.uniform(0.2, 1.6), sizes(rng)) for _ in sprites], 1)
         camera = sway(rng, frames, 0.12) * rng.choice([0.3, 1.0, 2.0])
     for target in range(objects):
-        if frames > 1 and rng.random() < (0.6 if frames > 5 else 0.35):
+        if frames > 1 and rng.random() < (0.55 if frames > 4 else 0.35):
             hide(rng, sprites, poses, target, jumping)
     sprites, poses = shuffled(rng, sprites, poses, objects)
     scene = Scene(background(rng, aspect), [s for s, _ in sprites], poses, camera, aspect, float(rng.choice([0, 0.01, 0.03])))
@@ -75,7 +76,7 @@ def attempt(rng, size, frames, objects, jumping) -> TrainingClip | None:
 
 def sizes(rng) -> tuple[float, float]:
     """Range for the size of a sprite, in picture heights; now and then something big."""
-    return (0.5, 0.9) if rng.random() < 0.12 else (0.14, 0.55)
+    return (0.5, 1.0) if rng.random() < 0.15 else (0.14, 0.55)
 
 
 def jumps(rng, frames: int, aspect: float, size: tuple[float, float]) -> np.ndarray:
@@ -93,8 +94,10 @@ def hide(rng, sprites: list[Sprite], poses: np.ndarray, target: int, jumping: bo
     The bigger thing is one of the other sprites; only its poses change, so nothing hints at what follows.
     """
     frames = len(poses)
-    if frames > 5 and rng.random() < 0.6:  # gone from every recent memory, then back: only the prompted frame still knows it
-        start, stop = 1, frames - int(rng.integers(1, 3))
+    if frames > RECENT + 1 and rng.random() < 0.6:
+        # Gone from every recent memory, then back: only the prompted frame still knows it. Rare by nature, and without
+        # many such clips "absent a moment ago" becomes a perfect sign of "absent now".
+        start, stop = 1, int(rng.integers(RECENT + 1, max(RECENT + 2, frames - 1)))
     else:
         start = int(rng.integers(1, frames))
         stop = min(frames, start + int(rng.integers(1, max(2, frames))))

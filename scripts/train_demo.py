@@ -1,6 +1,6 @@
 """Train the bundled demo pair from scratch: Grounding DINO and SAM 2.1, one process each, side by side.
 
-    uv run python scripts/train_demo.py                    # about two hours on two CPU cores
+    uv run python scripts/train_demo.py                    # some four hours on two CPU cores
     uv run python scripts/train_demo.py --device cuda --batch-scale 8
 
 Needs Debian's `fonts-noto-color-emoji`. Run it again to go on from the last checkpoints (in `runs/`), with larger
@@ -21,7 +21,7 @@ DEMO = SCRIPTS.parent / "vidseg/demo"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sam-minutes", type=float, default=113, help="budget of SAM 2.1, in minutes of one core")
+    parser.add_argument("--sam-minutes", type=float, default=217, help="budget of SAM 2.1, in minutes of one core")
     parser.add_argument("--detector-minutes", type=float, default=124, help="budget of Grounding DINO")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch-scale", type=int, default=1, help="multiplies SAM's clips a step (for a GPU)")

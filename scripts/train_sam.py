@@ -9,26 +9,29 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
 from demo_world import all_sprites
-from sam_data import MIN_VISIBLE, prompts, training_clip
+from sam_data import MIN_VISIBLE, RECENT, prompts, training_clip
 from sam_loss import TrainingHeads, mask_iou, mask_loss
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "vidseg/demo/sam/config.yaml"
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-# share of the budget, picture side, frames a clip, clips a step (two objects each)
-PHASES = [(0.11, 128, 1, 16), (0.09, 128, 2, 8), (0.09, 128, 3, 6), (0.20, 128, 5, 4), (0.44, 256, 6, 2), (0.07, 320, 6, 2)]
+# share of the budget, picture side, frames a clip, clips a step and process (two objects each)
+PHASES = [(0.05, 128, 1, 16), (0.04, 128, 2, 8), (0.04, 128, 3, 6), (0.45, 128, 7, 4), (0.17, 256, 7, 2), (0.15, 320, 7, 1),
+          (0.10, 352, 7, 1)]
 OBJECTS = 2
 
 
@@ -61,8 +64,23 @@ def make_batch(rng, side, frames, clips, progress):
         "classes": [torch.from_numpy(c.classes) for c in made],
         "points": points,
         "start": int(rng.integers(1, 40)) if rng.random() < 0.5 else 1,  # number of the second frame
+        "missed": torch.from_numpy(missed(rng, frames, clips * OBJECTS)),  # T B
         "truth": torch.from_numpy(rng.random(clips * OBJECTS) < 0.7 - 0.6 * progress),  # whose memories are true masks
     }
+
+
+def missed(rng, frames: int, count: int) -> np.ndarray:
+    """[frames, count] bool: frames whose memory shall say "absent", whatever is true, for a third of the objects.
+
+    An object that comes back bit by bit is missed at first, and then the memory shows it plainly visible and marked as
+    absent. Such a memory must not be believed, or the object is lost for good.
+    """
+    wrong = np.zeros((frames, count), bool)
+    for column in wrong.T if frames > 3 else ():
+        if rng.random() < 0.35:
+            start = int(rng.integers(1, frames - 1))
+            column[start : start + int(rng.integers(1, RECENT + 2))] = True
+    return wrong
 
 
 def decode(model, features, high_res, points):
@@ -88,7 +106,7 @@ def run_clip(model, heads, batch, balance: float, fine: float):
     figures = {"image": loss.item()}
     low = F.avg_pool2d(masks, 4)  # T B h w
     bank = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
-    ious = []
+    ious, felt = [], []
     for t in range(frames):
         number = 0 if t == 0 else batch["start"] + t - 1
         # [HW, T·clips, C] → this frame, each clip once an object
@@ -120,10 +138,14 @@ def run_clip(model, heads, batch, balance: float, fine: float):
                 ious.append((mask_iou(picked.detach(), low[t]), present))
             else:
                 figures["iou0"] = mask_iou(picked.detach(), low[t])[present].mean().item()
-            loss = loss + (each * present).sum() / max(len(present), 1)
-            weight = present.float() + 3 * absent.float()
+            # Seen although a recent memory says "absent", rightly or wrongly.
+            back = present & ((batch["visible"] <= 0) | batch["missed"])[max(1, t - RECENT):t].any(0)
+            loss = loss + (each * (present.float() + back.float())).mean()
+            weight = present.float() + 5 * absent.float() + 5 * back.float()
             cross = F.binary_cross_entropy_with_logits(score[:, 0], present.float(), reduction="none")
             loss = loss + (cross * weight).mean()
+            if t > 0:
+                felt.append((score[:, 0] > 0, absent, back))
             appears = (score.detach() > 0).float()
             pointer = model.obj_ptr_proj(tokens[rows, chosen])
             pointer = appears * pointer + (1 - appears) * model.no_obj_ptr
@@ -134,14 +156,19 @@ def run_clip(model, heads, batch, balance: float, fine: float):
             true_now = batch["truth"] & (present | absent)
             written = torch.where(true_now[:, None, None, None], masks[t][:, None] * 20 - 10, written)
             score = torch.where(true_now[:, None], present.float()[:, None] * 20 - 10, score.detach())
+            wrong = batch["missed"][t]
+            written = torch.where(wrong[:, None, None, None], torch.tensor(-1024.0), written)
+            score = torch.where(wrong[:, None], torch.tensor(-10.0), score)
+            pointer = torch.where(wrong[:, None], model.no_obj_ptr, pointer)
         memory, memory_pos = model._encode_new_memory(now, sizes, written, score, is_mask_from_pts=False)
         kept = {"maskmem_features": memory, "maskmem_pos_enc": memory_pos, "obj_ptr": pointer}
         bank["cond_frame_outputs" if t == 0 else "non_cond_frame_outputs"][number] = kept
-        if absent.any() and t > 0:
-            figures["absent_found"] = (score[absent] < 0).float().mean().item()
     if ious:
         values, which = torch.cat([i for i, _ in ious]), torch.cat([w for _, w in ious])
         figures["iou"] = values[which].mean().item() if which.any() else float("nan")
+        appears, absent, back = map(torch.cat, zip(*felt))
+        figures["absent_found"] = 1 - appears[absent].float().mean().item()
+        figures["back_found"] = appears[back].float().mean().item()
     return loss / frames, figures
 
 
@@ -153,7 +180,7 @@ def evaluate(model, heads, device) -> dict:
     for _ in range(8):
         batch = make_batch(rng, 256, 12, 1, 1.0)
         batch["points"] = tuple(map(torch.from_numpy, prompts(rng, "box", batch["masks"][0].numpy())))
-        batch["truth"][:], batch["start"] = False, 1
+        batch["truth"][:], batch["missed"][:], batch["start"] = False, False, 1
         _, figures = run_clip(model, heads, to_device(batch, device), 0.0, 0.0)
         for key, value in figures.items():
             if np.isfinite(value):
@@ -188,8 +215,15 @@ def export(state: dict, folder: Path) -> None:
     save_file({k: v.half().contiguous() for k, v in state.items()}, folder / "model.safetensors")
 
 
-def train(out: Path, minutes: float, seed: int, device: str, log: Path, batch_scale: int) -> None:
-    torch.manual_seed(seed)
+def train(rank: int, options: argparse.Namespace, meeting: str) -> None:
+    """One of `options.processes` processes, each with clips of its own; they share gradients, so all hold the same weights."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # gradients of sure background are denormal, and those are slow on a CPU
+    cv2.setNumThreads(1)
+    torch.manual_seed(options.seed)
+    device, checkpoint = options.device, options.out / "checkpoint.pt"
+    if options.processes > 1:
+        dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=options.processes)
     clock = time.perf_counter if device.startswith("cuda") else time.process_time
     model, heads = build().to(device), TrainingHeads(128, len(all_sprites())).to(device)
     with torch.no_grad():
@@ -200,36 +234,39 @@ def train(out: Path, minutes: float, seed: int, device: str, log: Path, batch_sc
     optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
                                   lr=1e-3, betas=(0.9, 0.98))
     average = {k: v.detach().clone() for k, v in both.state_dict().items()}
-    step, spent, rng = 0, 0.0, np.random.default_rng(seed)
-    checkpoint = out / "checkpoint.pt"
+    step, spent = 0, 0.0
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         both.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         average, step, spent = saved["average"], saved["step"], saved["spent"]
-        rng = np.random.default_rng([seed, step])
         print(f"resumed at step {step}, {spent / 60:.1f} minutes", flush=True)
-    out.mkdir(parents=True, exist_ok=True)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([options.seed, step, rank])
 
-    began, budget = clock() - spent, minutes * 60
+    began, budget = clock() - spent, options.minutes * 60
     last_log = last_save = last_eval = spent
     recent: dict[str, list] = {}
-    while (spent := clock() - began) < budget:
+    while spent < budget:
         progress = spent / budget
         side, frames, clips = phase_at(progress)
-        still = frames > 1 and rng.random() < 0.1
+        if frames > 1 and step % 10 == 9:  # stills all along; chosen by the step, so that no process waits for another
+            frames, clips = 1, 2 * clips
         set_image_size(model, side)
-        batch = make_batch(rng, side, 1 if still else frames, clips * (2 if still else 1) * batch_scale, progress)
+        batch = make_batch(rng, side, frames, clips * options.batch_scale, progress)
         loss, figures = run_clip(model, heads, to_device(batch, device), balance=max(0.0, 1 - step / 1500), fine=float(side >= 256))
         for group in optimiser.param_groups:
             group["lr"] = 1e-3 * rate(progress, step)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        spent = clock() - began
+        if options.processes > 1:
+            spent = share(list(both.parameters()), spent, rank, options.processes)
         norm = torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
         if torch.isfinite(norm):
             optimiser.step()
         step += 1
+        if rank > 0:
+            continue
         keep = min(0.996, (1 + step) / (10 + step))
         with torch.no_grad():
             for key, value in both.state_dict().items():
@@ -245,14 +282,27 @@ def train(out: Path, minutes: float, seed: int, device: str, log: Path, batch_sc
                 both.load_state_dict(average)
                 line |= evaluate(model, heads, device)
                 both.load_state_dict(kept)
-            with log.open("a") as file:
+            with options.log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             print(json.dumps(line), flush=True)
             last_log, recent = spent, {}
         if spent - last_save > 180:
             last_save = spent
             save(checkpoint, both, optimiser, average, step, spent)
-    save(checkpoint, both, optimiser, average, step, spent)
+    if rank == 0:
+        save(checkpoint, both, optimiser, average, step, spent)
+
+
+def share(parameters: list, spent: float, rank: int, processes: int) -> float:
+    """Average the gradients over all processes. Returns the time that the first one has spent: it sets the schedule."""
+    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    flat = torch.cat([part.flatten() for part in parts] + [parts[0].new_tensor([spent * (rank == 0)])])
+    dist.all_reduce(flat)
+    start = 0
+    for parameter in parameters:
+        parameter.grad = (flat[start : start + parameter.numel()] / processes).view_as(parameter)
+        start += parameter.numel()
+    return float(flat[-1])
 
 
 def save(path: Path, both, optimiser, average, step, spent) -> None:
@@ -268,19 +318,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=100, help="budget: processor minutes on a CPU, wall minutes on a GPU")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=1, help="data-parallel processes of one thread each")
     parser.add_argument("--batch-scale", type=int, default=1, help="multiplies the clips a step (for a GPU)")
     parser.add_argument("--log", type=Path, default=ROOT / "scripts/logs/sam.jsonl")
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="only write the averaged weights of the checkpoint there")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.set_flush_denormal(True)  # gradients of sure background are denormal, and those are slow on a CPU
-    cv2.setNumThreads(1)
     if options.export:
         saved = torch.load(options.out / "checkpoint.pt", map_location="cpu", weights_only=True)["average"]
         export({k.removeprefix("model."): v for k, v in saved.items() if k.startswith("model.")}, options.export)
         return
-    train(options.out, options.minutes, options.seed, options.device, options.log, options.batch_scale)
+    options.out.mkdir(parents=True, exist_ok=True)
+    options.log.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        torch.multiprocessing.spawn(train, (options, f"{folder}/meeting"), nprocs=options.processes)
 
 
 if __name__ == "__main__":
