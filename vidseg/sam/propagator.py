@@ -271,8 +271,10 @@ class Propagator:
         else:
             mask = high_res.sigmoid()
         mask = mask * network.sigmoid_scale_for_mem_enc + network.sigmoid_bias_for_mem_enc
-        # The frame's part of the memory encoder does not depend on the object; it broadcasts over the batch.
-        encoded = network.memory_encoder(features.top, mask, skip_mask_sigmoid=True)
+        # The frame's part of the memory encoder does not depend on the object; it broadcasts over the batch. Channels go
+        # first, as in the stock predictor: torch's convolutions round differently with channels last, and a memory that
+        # is rounded to its neighbour in bfloat16 moves the logits of the next frame by up to 1e-4.
+        encoded = network.memory_encoder(features.top.contiguous(), mask, skip_mask_sigmoid=True)
         memory = encoded["vision_features"]
         if network.no_obj_embed_spatial is not None:
             absent = (scores <= 0).float()[..., None, None]
