@@ -7,7 +7,7 @@ import torch
 from omegaconf import OmegaConf
 
 from tests.sam import stock
-from vidseg.sam import encoder
+from vidseg.sam import hiera
 from vidseg.sam.build import instantiate_config
 from vidseg.sam.encoder import ImageEncoder
 
@@ -17,8 +17,8 @@ def by_network(network, pixels):
     return [out["backbone_fpn"][2], out["vision_pos_enc"][2], *out["backbone_fpn"][:2]]
 
 
-def by_us(network, pixels):
-    top, position, high_res = ImageEncoder(network)(pixels)
+def by_us(network, pixels, dtype=torch.float32):
+    top, position, high_res = ImageEncoder(network, dtype)(pixels)
     return [top, position, *high_res]
 
 
@@ -33,7 +33,7 @@ def assert_close(ours, expected, tolerance):
                          ids=["full size", "demo, whole", "demo, a window high", "demo, some windows high"])
 @torch.inference_mode()
 def test_equals_the_network(config, stripe, monkeypatch):
-    monkeypatch.setattr(encoder, "STRIPE_BYTES", stripe)
+    monkeypatch.setattr(hiera, "STRIPE_BYTES", stripe)
     torch.manual_seed(0)
     network = instantiate_config(config).eval()
     pixels = torch.randn(1, 3, network.image_size, network.image_size)
@@ -68,7 +68,8 @@ def test_bfloat16_is_no_worse_than_the_network_in_bfloat16():
     network = instantiate_config(stock.SMALL).eval()
     pixels = torch.randn(1, 3, network.image_size, network.image_size)
     exact = by_network(network, pixels)
+    ours = by_us(network, pixels, torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
-        ours, theirs = by_us(network, pixels), by_network(network, pixels)
+        theirs = by_network(network, pixels)
     for mine, usual, true in zip(ours, theirs, exact):
         assert (mine.float() - true).norm() <= 1.5 * (usual.float() - true).norm()

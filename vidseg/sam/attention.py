@@ -9,11 +9,16 @@ What makes it cheaper, none of which changes the result beyond rounding:
 * The rotary encoding (Su et al. 2021, https://arxiv.org/abs/2104.09864; along two axes) turns channels in pairs. Scores
   do not change when queries and keys order their channels alike, so the projections put the first of every pair into
   the first half, and the turning is a few products of whole halves.
+* Memories keep the layout in which they are stored, channels first, and so do the keys made of them: that is the layout
+  in which a matrix product wants them.
 * On the CPU, plain matrix products over blocks replace fused attention, which gains nothing there from values that are
-  narrower than the keys; the blocks bound the scratch memory.
+  narrower than the keys; the blocks bound the scratch memory. Weights are powers of two, whose exponent the queries
+  carry: quicker than powers of e, and the same after the division by their sum.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +26,8 @@ from sam2.modeling import memory_attention
 from sam2.modeling.position_encoding import compute_axial_cis
 from torch import Tensor
 
-QUERY_BLOCK = 512  # queries whose scores against all keys are held at once
+LOG2_E = 1 / math.log(2)
+SCRATCH = 15 << 20  # scores of some queries against all keys, at most that many at once
 KEY_BLOCK = 512  # keys whose scores against all queries are held at once
 FFN_BLOCK = 1024  # tokens whose hidden layer is held at once
 
@@ -32,18 +38,20 @@ class MemoryAttention:
     Args:
         module: the module, with its weights; it must not change afterwards.
         cells: the frame has cells × cells tokens.
+        dtype: of the matrix products, torch.float32 or torch.bfloat16; the stream of tokens is float32.
     """
 
-    def __init__(self, module: memory_attention.MemoryAttention, cells: int):
-        self.layers, self.norm, self.pos_enc_at_input = module.layers, module.norm, module.pos_enc_at_input
-        width = self.layers[0].self_attn.internal_dim
-        device = self.norm.weight.device
-        factors = compute_axial_cis(width, end_x=cells, end_y=cells).to(device)
-        self.cos, self.sin = factors.real.contiguous(), factors.imag.contiguous()  # [cells², C/2]
+    def __init__(self, module: memory_attention.MemoryAttention, cells: int, dtype: torch.dtype = torch.float32):
+        self.norm, self.pos_enc_at_input, self.dtype = module.norm, module.pos_enc_at_input, dtype
+        width = module.layers[0].self_attn.internal_dim
+        factors = compute_axial_cis(width, end_x=cells, end_y=cells).to(self.norm.weight.device)
+        turn = factors.real.to(dtype), factors.imag.to(dtype)  # cos and sin, [cells², C/2]
+        self.turn = tuple(x.contiguous() for x in turn)
+        self.turn_keys = tuple(x.T[:, None].contiguous() for x in turn)  # the same for channels first, [C/2, 1, cells²]
+        self._attend = BlockedAttention()
+        self._keys = torch.empty(0)  # of one layer, before and after their rotation; the same memory each time
         with torch.inference_mode():
-            self.projections = [
-                (in_halves(layer.self_attn, width), in_halves(layer.cross_attn_image, width), merged(layer.cross_attn_image))
-                for layer in self.layers]
+            self.layers = [Layer(layer, width, dtype) for layer in module.layers]
 
     def __call__(self, frame: Tensor, position: Tensor, memory: Tensor, memory_position: Tensor, pointers: int) -> Tensor:
         """Fuse a frame with the memories of B objects.
@@ -51,97 +59,160 @@ class MemoryAttention:
         Args:
             frame: [1, h·w, C] features of the frame.
             position: [1, h·w, C] their position encoding.
-            memory: [B, M·h·w + P, 64] spatial memories, then tokens of object pointers.
-            memory_position: [B, M·h·w + P, 64] encoding of place and time.
+            memory: [B, 64, M·h·w + P] spatial memories, then tokens of object pointers.
+            memory_position: [B, 64, M·h·w + P] encoding of place and time.
             pointers: P; these tokens have no place and are not rotated.
 
         Returns:
-            [B, h·w, C].
+            [B, h·w, C] float32.
         """
         tokens = frame + 0.1 * position if self.pos_enc_at_input else frame
-        places = memory + memory_position
-        for number, (layer, (own, cross, out)) in enumerate(zip(self.layers, self.projections)):
-            now = layer.norm1(tokens)
-            read = attend(self._rotate(F.linear(now, *own[0])), self._rotate(F.linear(now, *own[1])), layer.self_attn.v_proj(now))
-            tokens = tokens + layer.self_attn.out_proj(read)
+        places, memory = (memory + memory_position).to(self.dtype), memory.to(self.dtype)
+        # A CPU takes one object after the other: the keys of several would only leave its cache.
+        at_once = 1 if frame.device.type == "cpu" else len(memory)
+        for number, layer in enumerate(self.layers):
+            tokens = tokens + torch.cat([self._own(layer, part) for part in self._normed(tokens, layer.norm1).split(at_once)])
             if number == 0:
                 tokens = tokens.expand(len(memory), -1, -1)  # up to here all objects are the same
-            query = self._rotate(F.linear(layer.norm2(tokens), *cross[0]))
-            read = attend(query, self._rotate(F.linear(places, *cross[1]), pointers), memory)
-            tokens = tokens + F.linear(read, *out)
-            tokens = tokens + torch.cat([
-                layer.linear2(layer.activation(layer.linear1(layer.norm3(part)))) for part in tokens.split(FFN_BLOCK, 1)], 1)
+            parts = zip(*(x.split(at_once) for x in (self._normed(tokens, layer.norm2), memory, places)))
+            tokens = tokens + torch.cat([self._cross(layer, *part, pointers) for part in parts])
+            tokens = tokens + torch.cat([layer.feed_forward(part) for part in self._normed(tokens, layer.norm3).split(FFN_BLOCK, 1)], 1)
         return self.norm(tokens)
 
-    def _rotate(self, x: Tensor, last: int = 0) -> Tensor:
-        """Rotary encoding of x [B, R·h·w + last, C] in halves, by angles that depend on the place in the frame.
+    def _normed(self, tokens: Tensor, norm: torch.nn.LayerNorm) -> Tensor:
+        return norm(tokens).to(self.dtype)
 
-        The `last` tokens stay as they are.
-        """
-        turned = torch.empty_like(x, dtype=torch.float32)
-        end = x.shape[1] - last
-        half = x.shape[-1] // 2
-        a, b = (x[:, :end, part].unflatten(1, (-1, len(self.cos))) for part in (slice(half), slice(half, None)))
-        into_a, into_b = (turned[:, :end, part].unflatten(1, (-1, len(self.cos))) for part in (slice(half), slice(half, None)))
-        torch.mul(a, self.cos, out=into_a).addcmul_(b, self.sin, value=-1)
-        torch.mul(a, self.sin, out=into_b).addcmul_(b, self.cos)
-        turned[:, end:] = x[:, end:]
-        return turned.to(x.dtype)
+    def _own(self, layer: Layer, tokens: Tensor) -> Tensor:
+        """Self-attention of the tokens of each object, [B, h·w, C] → [B, h·w, C]."""
+        query = rotated(F.linear(tokens, *layer.own_query), *self.turn, -1)
+        key = project(layer.own_key, tokens.transpose(1, 2))
+        key = rotated(key[:, :, None], *self.turn_keys, 1)[:, :, 0]
+        return F.linear(self._attend(query, key, F.linear(tokens, *layer.own_value)), *layer.own_out)
 
-
-def in_halves(attention, width: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Weight and bias of the query and of the key projection, channels in halves instead of pairs; queries scaled by 1/√C."""
-    order = torch.arange(width, device=attention.q_proj.weight.device).unflatten(0, (-1, 2)).T.flatten()
-    (q, k) = ((layer.weight[order], layer.bias[order]) for layer in (attention.q_proj, attention.k_proj))
-    return (q[0] * width**-0.5, q[1] * width**-0.5), k
-
-
-def merged(attention) -> tuple[Tensor, Tensor]:
-    """Weight and bias of value projection and output projection in one."""
-    value, out = attention.v_proj, attention.out_proj
-    return out.weight @ value.weight, out.weight @ value.bias + out.bias
+    def _cross(self, layer: Layer, tokens: Tensor, memory: Tensor, places: Tensor, pointers: int) -> Tensor:
+        """What the tokens of each object [B, h·w, C] read from its memories [B, 64, K]: [B, h·w, C]."""
+        query = rotated(F.linear(tokens, *layer.cross_query), *self.turn, -1)
+        shape = 2, len(places), query.shape[2], places.shape[2]
+        if self._keys.shape != shape:
+            self._keys = places.new_empty(shape)
+        key, turned = self._keys
+        project(layer.cross_key, places, out=key)
+        end = places.shape[2] - pointers
+        spatial, into = (x[..., :end].unflatten(2, (-1, tokens.shape[1])) for x in self._keys)
+        rotated(spatial, *self.turn_keys, 1, out=into)
+        turned[..., end:] = key[..., end:]
+        return F.linear(self._attend(query, turned, memory.transpose(1, 2)), *layer.cross_out)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """softmax(Q·Kᵀ)·V for one head, the scale being in the queries already.
+class Layer:
+    """Weights of one layer as (weight [out, in], bias [out]), prepared as `MemoryAttention` uses them."""
 
-    query [B, N, C], key [B, K, C] (or [1, …], for all alike), value [B, K, V] → [B, N, V].
-    """
-    value = value.to(query.dtype)
-    if query.device.type != "cpu":
-        return F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None], scale=1.0)[:, 0]
-    out = query.new_empty(*query.shape[:2], value.shape[-1])
-    for q, k, v, o in zip(query, key.transpose(1, 2), value, out):
-        if query.dtype != torch.float32 or not attend_unshifted(q, k, v, o):
-            attend_shifted(q, k, v, o)
+    def __init__(self, layer: memory_attention.MemoryAttentionLayer, width: int, dtype: torch.dtype):
+        self.norm1, self.norm2, self.norm3, self.activation = layer.norm1, layer.norm2, layer.norm3, layer.activation
+        own, cross = layer.self_attn, layer.cross_attn_image
+        # Channels in halves instead of pairs.
+        order = torch.arange(width, device=own.q_proj.weight.device).unflatten(0, (-1, 2)).T.flatten()
+        scale = LOG2_E * width**-0.5
+
+        def cast(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+            return weight.detach().to(dtype), bias.detach().to(dtype)
+
+        self.own_query, self.cross_query = (cast(a.q_proj.weight[order] * scale, a.q_proj.bias[order] * scale) for a in (own, cross))
+        self.own_key, self.cross_key = (cast(a.k_proj.weight[order], a.k_proj.bias[order]) for a in (own, cross))
+        self.own_value = cast(own.v_proj.weight, own.v_proj.bias)
+        self.own_out = cast(own.out_proj.weight, own.out_proj.bias)
+        value, out = cross.v_proj, cross.out_proj
+        self.cross_out = cast(out.weight @ value.weight, out.weight @ value.bias + out.bias)
+        self.hidden, self.out = cast(layer.linear1.weight, layer.linear1.bias), cast(layer.linear2.weight, layer.linear2.bias)
+
+    def feed_forward(self, tokens: Tensor) -> Tensor:
+        return F.linear(self.activation(F.linear(tokens, *self.hidden)), *self.out)
+
+
+def project(layer: tuple[Tensor, Tensor], x: Tensor, out: Tensor | None = None) -> Tensor:
+    """A linear layer on channels that come first, [B, in, K] → [B, out, K]."""
+    weight, bias = layer
+    return torch.bmm(weight.expand(len(x), -1, -1), x, out=out).add_(bias[:, None])
+
+
+def rotated(x: Tensor, cos: Tensor, sin: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """Rotary encoding of x, whose channels lie along `dim` in halves; cos and sin as a half is. `out` must not be x."""
+    out = torch.empty_like(x) if out is None else out
+    (a, b), (into_a, into_b) = x.chunk(2, dim), out.chunk(2, dim)
+    torch.mul(a, cos, out=into_a).addcmul_(b, sin, value=-1)
+    torch.mul(a, sin, out=into_b).addcmul_(b, cos)
     return out
 
 
-def attend_unshifted(query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> bool:
-    """Attention with plain exponentials, for scores that are neither huge nor all tiny. Says whether they were.
+class BlockedAttention:
+    """Attention with weights 2^(Q·K) / Σ 2^(Q·K): the scale and log₂e are in the queries already.
 
-    Without the shift by the maximum of a row, no row has to be seen as a whole: blocks of keys are small enough for the
-    processor's cache, and a column of ones beside the values sums the weights on the way.
+    Scores are held for one block after the other, always in the same memory: to ask the system for fresh memory costs
+    more than the arithmetic.
     """
-    columns = torch.cat([value, value.new_ones(len(value), 1)], 1)
-    total = query.new_zeros(len(query), columns.shape[1])
-    scratch = query.new_empty(len(query) * min(KEY_BLOCK, len(columns)))
-    for keys, values in zip(key.split(KEY_BLOCK, 1), columns.split(KEY_BLOCK)):
-        weights = scratch[: len(query) * len(values)].view(len(query), -1)
-        torch.mm(query, keys, out=weights).exp_()
-        torch.addmm(total, weights, values, out=total)
-    sums = total[:, -1:]
-    torch.div(total[:, :-1], sums, out=out)
-    # Beyond these, weights that count could be lost below the smallest float, or infinite.
+
+    def __init__(self):
+        self._scratch = torch.empty(0)
+
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """query [B, N, C], key [B, C, K], value [B, K, V], all of one dtype → [B, N, V]."""
+        if query.device.type != "cpu":
+            key = key.transpose(1, 2).contiguous()
+            return F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None], scale=1 / LOG2_E)[:, 0]
+        out = query.new_empty(*query.shape[:2], value.shape[2])
+        in_blocks = self._in_key_blocks if query.dtype == torch.float32 else self._in_query_blocks
+        for one in zip(query, key, value, out):
+            if not in_blocks(*one):
+                self._shifted(*one)
+        return out
+
+    def _in_key_blocks(self, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> bool:
+        """Attention without a shift of the scores, for scores that are neither huge nor all tiny. Says whether they were.
+
+        Without the shift by the maximum of a row, no row has to be seen as a whole: blocks of keys are small enough for
+        the processor's cache, and a column of ones beside the values sums the weights on the way. For float32.
+        """
+        columns = torch.cat([value, value.new_ones(len(value), 1)], 1)
+        total = query.new_zeros(len(query), columns.shape[1])
+        for keys, values in zip(key.split(KEY_BLOCK, 1), columns.split(KEY_BLOCK)):
+            weights = self._block(query, len(values))
+            torch.mm(query, keys, out=weights).exp2_()
+            torch.addmm(total, weights, values, out=total)
+        torch.div(total[:, :-1], total[:, -1:], out=out)
+        return in_range(total[:, -1])
+
+    def _in_query_blocks(self, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> bool:
+        """The same for bfloat16, which is too coarse to add up block after block: all keys at once for some queries."""
+        rows, sums = rows_at_once(len(query), len(value)), query.new_empty(len(query), 1)
+        for q, o, s in zip(query.split(rows), out.split(rows), sums.split(rows)):
+            weights = self._block(q, len(value))
+            torch.mm(q, key, out=weights).exp2_()
+            torch.sum(weights, 1, keepdim=True, out=s)
+            torch.mm(weights, value, out=o)
+        out /= sums
+        return in_range(sums)
+
+    def _shifted(self, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
+        """Attention with the usual softmax, whatever the scores."""
+        rows = rows_at_once(len(query), len(value))
+        for q, o in zip(query.split(rows), out.split(rows)):
+            weights = torch.softmax(torch.mm(q, key, out=self._block(q, len(value))) / LOG2_E, -1)
+            torch.mm(weights, value, out=o)
+
+    def _block(self, query: Tensor, keys: int) -> Tensor:
+        """Memory for the scores of some queries against some keys."""
+        count = len(query) * keys
+        if self._scratch.numel() < count or self._scratch.dtype != query.dtype:
+            self._scratch = query.new_empty(count)
+        return self._scratch[:count].view(len(query), keys)
+
+
+def rows_at_once(queries: int, keys: int) -> int:
+    """Length of equal blocks of queries whose scores against all keys fit the scratch memory."""
+    blocks = max(1, math.ceil(queries * keys / SCRATCH))
+    return math.ceil(queries / blocks)
+
+
+def in_range(sums: Tensor) -> bool:
+    """Whether sums of weights are such that none that counts was lost below the smallest float, or infinite."""
     return bool(sums.min() > 1e-20) and bool(sums.max() < 1e30)
-
-
-def attend_shifted(query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
-    """Attention with the usual softmax, a block of queries at a time."""
-    # One scratch for all blocks: memory that is asked for anew for each of them costs more than the arithmetic.
-    scratch = query.new_empty(2, min(QUERY_BLOCK, len(query)), key.shape[1])
-    for q, o in zip(query.split(QUERY_BLOCK), out.split(QUERY_BLOCK)):
-        scores, weights = scratch[:, : len(q)]
-        torch.mm(q, key, out=scores)
-        torch.softmax(scores, -1, out=weights)
-        torch.mm(weights, value, out=o)

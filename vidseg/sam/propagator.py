@@ -96,11 +96,11 @@ class Propagator:
         self.dtype = dtype
         self.device = network.maskmem_tpos_enc.device
         self.banks: dict[int, MemoryBank] = {}
-        self._encoder = ImageEncoder(network)
-        self._attention = MemoryAttention(network.memory_attention, network.sam_image_embedding_size)
+        self._encoder = ImageEncoder(network, dtype)
+        self._attention = MemoryAttention(network.memory_attention, network.sam_image_embedding_size, dtype)
         cells = network.sam_image_embedding_size
         place = network.memory_encoder.position_encoding(torch.empty(1, 1, cells, cells, device=self.device))
-        self._memory_position = place.flatten(2).transpose(1, 2)  # [1, h·w, 64], the same for every memory
+        self._memory_position = place.flatten(2)[:, :, None]  # [1, 64, 1, h·w], the same for every memory
 
     def _autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
@@ -121,8 +121,7 @@ class Propagator:
     @torch.inference_mode()
     def embed_tensor(self, pixels: Tensor, height: int, width: int) -> FrameFeatures:
         """Encode a frame that is already [1, 3, S, S] float, normalised, at the network's own size S."""
-        with self._autocast():
-            top, position, high_res = self._encoder(pixels)
+        top, position, high_res = self._encoder(pixels)
         return FrameFeatures(height, width, top, position.flatten(2).transpose(1, 2), high_res)
 
     @torch.inference_mode()
@@ -236,21 +235,19 @@ class Propagator:
         network = self.network
         spatial = [bank.spatial(index, reverse) for bank in banks]
         pointers = [bank.object_pointers(index, reverse) for bank in banks]
-        # [B, M, 64, h, w] → [B, M·h·w, 64]
-        stacked = torch.stack([torch.stack([memory.features for _, memory in read]) for read in spatial])
-        memory = stacked.flatten(3).transpose(2, 3).flatten(1, 2)
+        memory = torch.stack([torch.cat([memory.features.flatten(1) for _, memory in read], 1) for read in spatial])
         rows = torch.tensor([[row for row, _ in read] for read in spatial], device=self.device)  # [B, M]
-        temporal = network.maskmem_tpos_enc[rows].flatten(2)  # [B, M, 64]
-        memory_position = (self._memory_position + temporal[:, :, None]).flatten(1, 2)
+        temporal = network.maskmem_tpos_enc[rows].flatten(2).transpose(1, 2)  # [B, 64, M]
+        memory_position = (self._memory_position + temporal[..., None]).flatten(2)  # [B, 64, M·h·w]
 
         tokens, token_position = self._pointer_tokens(pointers)
         fused = self._attention(
-            features.top.flatten(2).transpose(1, 2), features.position, torch.cat([memory, tokens], 1),
-            torch.cat([memory_position, token_position], 1), pointers=tokens.shape[1])
+            features.top.flatten(2).transpose(1, 2), features.position, torch.cat([memory.to(self.dtype), tokens.to(self.dtype)], 2),
+            torch.cat([memory_position, token_position], 2), pointers=tokens.shape[2])
         return fused.transpose(1, 2).unflatten(2, features.top.shape[-2:])
 
     def _pointer_tokens(self, pointers: list[list[tuple[int, Tensor]]]) -> tuple[Tensor, Tensor]:
-        """Object pointers as memory tokens with their encoding of time, both [B, P · C/64, 64].
+        """Object pointers as memory tokens with their encoding of time, both [B, 64, P · C/64].
 
         Each pointer of C channels is cut into C/64 tokens; its distance in frames is a sine encoding, projected.
         """
@@ -261,21 +258,22 @@ class Propagator:
         distance = torch.tensor([[d for d, _ in read] for read in pointers], device=self.device)  # [B, P]
         encoded = get_1d_sine_pe(distance / (network.max_obj_ptrs_in_encoder - 1), dim=channels)
         position = network.obj_ptr_tpos_proj(encoded).repeat_interleave(channels // width, dim=1)
-        return tokens, position
+        return tokens.transpose(1, 2), position.transpose(1, 2)
 
     def _write_memory(self, features, high_res, scores, pointers, seen_by_user: bool) -> list[Memory]:
         """Encode B masks [B, 1, S, S] (logits) on a frame into memories."""
         network = self.network
-        if seen_by_user and network.binarize_mask_from_pts_for_mem_enc:
-            mask = (high_res > 0).float()
-        else:
-            mask = high_res.sigmoid()
-        mask = mask * network.sigmoid_scale_for_mem_enc + network.sigmoid_bias_for_mem_enc
-        # The frame's part of the memory encoder does not depend on the object; it broadcasts over the batch. Channels go
-        # first, as in the stock predictor: torch's convolutions round differently with channels last, and a memory that
-        # is rounded to its neighbour in bfloat16 moves the logits of the next frame by up to 1e-4.
-        encoded = network.memory_encoder(features.top.contiguous(), mask, skip_mask_sigmoid=True)
-        memory = encoded["vision_features"]
+        binary = seen_by_user and network.binarize_mask_from_pts_for_mem_enc
+        # Channels go first, as in the stock predictor: torch's convolutions round differently with channels last, and a
+        # memory that is rounded to its neighbour in bfloat16 moves the logits of the next frame by up to 1e-4.
+        frame = features.top.contiguous()
+        encoded = []
+        # A CPU takes one mask after the other: several at once leave its cache, and gain nothing.
+        for part in high_res.split(1 if self.device.type == "cpu" else len(high_res)):
+            mask = (part > 0).float() if binary else part.sigmoid()
+            mask = mask * network.sigmoid_scale_for_mem_enc + network.sigmoid_bias_for_mem_enc
+            encoded.append(network.memory_encoder(frame, mask, skip_mask_sigmoid=True)["vision_features"])
+        memory = torch.cat(encoded)
         if network.no_obj_embed_spatial is not None:
             absent = (scores <= 0).float()[..., None, None]
             memory = memory + absent * network.no_obj_embed_spatial[..., None, None]
