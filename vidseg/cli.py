@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that `vidseg --help` answer
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -15,6 +16,16 @@ import vidseg
 from vidseg.errors import InputError, VidsegError
 
 PRESET_NAMES = "demo, tiny, small, base-plus, large"
+MEANINGS = {  # of the figures of `vidseg eval`
+    "J": "regions: IoU of objects paired over the clip",
+    "F": "boundaries of the same pairs",
+    "J&F": "mean of both",
+    "HOTA": "detection and association: √(DetA · AssA)",
+    "DetA": "are the masks there, and no others",
+    "AssA": "do they keep their ids",
+    "IDF1": "masks with the right id for the clip",
+    "IDSW": "id switches: times an object passes to another id",
+}
 
 
 class Commands(click.Group):
@@ -223,6 +234,39 @@ def render(clip, tracks, output, overwrite) -> None:
     click.echo(f"Wrote {path}")
     if note:
         click.echo(f"vidseg: {note}", err=True)
+
+
+@main.command("eval")
+@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("truth", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+def evaluate(result, truth, as_json) -> None:
+    """Measure RESULT against TRUTH: J and F of DAVIS, HOTA, IDF1, id switches.
+
+    Each is a tracks file, or a folder with one PNG a frame whose pixel values are object ids, as DAVIS has them.
+    """
+    from vidseg import evaluation
+
+    with status(f"Comparing {result}"):
+        scores = evaluation.evaluate(result, truth)
+    if as_json:
+        click.echo(json.dumps(scores.figures()))
+    else:
+        show_figures(scores.figures())
+    if scores.missing:
+        note = f"{result} lacks {scores.missing} of the {scores.frames} frames of {truth}; they count as frames without objects"
+        click.echo(f"vidseg: {note}", err=True)
+
+
+def show_figures(figures: dict[str, float]) -> None:
+    """A table of figures and what they mean, on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("figure", "value", "what it measures")
+    for name, value in figures.items():
+        table.add_row(name, str(value) if isinstance(value, int) else f"{value:.3f}", MEANINGS[name])
+    Console().print(table)
 
 
 @main.command()

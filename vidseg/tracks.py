@@ -135,7 +135,7 @@ class Tracks:
                 continue
             try:
                 frame = self._frame(record)
-            except (KeyError, TypeError, ValueError, IndexError) as error:
+            except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
                 raise self._broken(number, f"{type(error).__name__}: {error}") from error
             if frame.index <= last:
                 raise self._broken(number, f"frame {frame.index} after frame {last}")
