@@ -32,9 +32,10 @@ def main() -> None:
 @click.option("--repeats", default=3, show_default=True)
 @click.option("--dtypes", default="float32,bfloat16", show_default=True)
 def speed(objects: str, repeats: int, dtypes: str) -> None:
-    """Time of one frame (encoding, propagation, memory), hiera tiny at 1024², bank full, ours and stock in turn.
+    """Time of one frame (encoding, propagation, memory), hiera tiny at 1024², bank full, ours and others' in turn.
 
-    Random weights: timing does not depend on them. Stock runs as its users run it, and under bfloat16 autocast.
+    Random weights: timing does not depend on them. The others are the stock predictor and transformers' Sam2VideoModel,
+    as their users run them and under bfloat16 autocast.
     """
     import torch
 
@@ -51,6 +52,7 @@ def speed(objects: str, repeats: int, dtypes: str) -> None:
         runs = {}
         for dtype in dtypes.split(","):
             runs[f"stock, {dtype}"] = stock_frame(predictor, pixels, count, dtype)
+            runs[f"transformers, {dtype}"] = transformers_frame(pixels, count, dtype)
             runs[f"vidseg, {dtype}"] = our_frame(network, pixels, count, dtype)
         times = {name: [] for name in runs}
         for number in range(repeats + 1):  # the first round warms up
@@ -59,8 +61,10 @@ def speed(objects: str, repeats: int, dtypes: str) -> None:
                 run()
                 if number:
                     times[name].append(time.perf_counter() - began)
+        medians = {name: statistics.median(values) for name, values in times.items()}
         for name, values in times.items():
-            click.echo(f"{count} object{'s' * (count > 1)}, {name}: median {statistics.median(values):.2f} s a frame ({min(values):.2f}–{max(values):.2f})")
+            ours = [f"{medians[name] / medians[other]:.1f} × vidseg, {dtype}" for dtype in dtypes.split(",") if (other := f"vidseg, {dtype}") != name]
+            click.echo(f"{count} object{'s' * (count > 1)}, {name}: median {medians[name]:.2f} s a frame ({min(values):.2f}–{max(values):.2f}); {'; '.join(ours)}")
 
 
 @main.command()
@@ -153,6 +157,30 @@ def stock_frame(predictor, pixels, count: int, dtype: str):
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
             for outputs in state["output_dict_per_obj"].values():
                 predictor._run_single_frame_inference(state, outputs, FULL_BANK, 1, False, None, None, False, True)
+
+    return run
+
+
+def transformers_frame(pixels, count: int, dtype: str):
+    """The same with transformers' `Sam2VideoModel`, whose default config is hiera tiny."""
+    import torch
+    from transformers import Sam2VideoConfig, Sam2VideoModel
+    from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
+
+    model = Sam2VideoModel(Sam2VideoConfig()).eval()
+    session = Sam2VideoInferenceSession(pixels.expand(FULL_BANK + 1, -1, -1, -1), 720, 1280, dtype=torch.float32)
+    for i in range(count):
+        corners = {"point_coords": torch.tensor([[[[240.0, 284.0], [560.0, 853.0]]]]), "point_labels": torch.tensor([[[2, 3]]], dtype=torch.int32)}
+        session.add_point_inputs(session.obj_id_to_idx(i), 0, corners)
+        session.obj_with_new_inputs.append(i)
+    model(session, frame_idx=0)
+    for outputs in session.output_dict_per_obj.values():
+        outputs["non_cond_frame_outputs"] = {t: outputs["cond_frame_outputs"][0] for t in range(1, FULL_BANK)}
+
+    def run() -> None:
+        session.cache.clear_all()
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+            model(session, frame_idx=FULL_BANK)
 
     return run
 
