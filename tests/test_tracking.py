@@ -15,7 +15,8 @@ import vidseg
 from tests.clips import VARIABLE, make_clip
 from vidseg.errors import InputError
 from vidseg.sam.propagator import Propagator
-from vidseg.tracking import Tracking, bounds
+from vidseg.tracking import Tracking
+from vidseg.waiting import bounds
 from vidseg.video import Clip
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -138,7 +139,7 @@ def test_objects_that_come_late_are_found_by_looking_twice_a_second(demo, tmp_pa
     tick = Fraction(1, RATE * 512)
     path = make_clip(tmp_path / "late.mp4", [512 * i for i in range(32)], tick, options={"crf": "12"}, size=(640, 360), paint=late)
     images = watched(demo.detector, monkeypatch)
-    run = demo.track(path, prompt="dog")
+    run = demo.track(path, prompt="dog", redetect=None)
     frames = list(run)
     assert [frame.index for frame in frames if any(frame.image is image for image in images)] == [0, 12, 24]
     assert len(images) == 3  # none once something has been found

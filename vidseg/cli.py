@@ -60,6 +60,19 @@ def seconds(context, parameter, value: str | None) -> float | None:
         raise click.BadParameter(str(error)) from None
 
 
+def interval(context, parameter, value: str) -> float | None:
+    """A click callback: seconds, or None for "off"."""
+    if value == "off":
+        return None
+    try:
+        chosen = float(value)
+    except ValueError:
+        chosen = 0.0
+    if not 0 < chosen < float("inf"):
+        raise click.BadParameter(f"{value!r} is neither a number of seconds above 0 nor off")
+    return chosen
+
+
 def model_options(command):
     """The options that choose and place the checkpoints."""
     for option in reversed((
@@ -79,11 +92,16 @@ def model_options(command):
 @model_options
 @click.option("--start", callback=seconds, metavar="TIME", help="Where to begin: seconds, mm:ss or hh:mm:ss.")
 @click.option("--end", callback=seconds, metavar="TIME", help="Where to stop.")
+@click.option("--redetect", default="1", show_default=True, callback=interval, metavar="SECONDS|off", help="How often to look for further objects, and for lost ones.")
+@click.option("--forget-after", default=30.0, show_default=True, type=click.FloatRange(min=0), metavar="SECONDS", help="When an object out of view is carried no further.")
+@click.option("--allow-overlap", is_flag=True, help="Keep masks that overlap; else a pixel belongs to one object.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="The overlay video [CLIP.tracked.mp4], or a folder for it.")
 @click.option("--tracks", "tracks_path", type=click.Path(path_type=Path), metavar="FILE", help="The tracks file [CLIP.tracks.jsonl].")
 @click.option("--no-video", is_flag=True, help="Write the tracks only.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
-def track(clip, prompts, preset, sam, detector, device, dtype, start, end, output, tracks_path, no_video, overwrite) -> None:
+def track(
+    clip, prompts, preset, sam, detector, device, dtype, start, end, redetect, forget_after, allow_overlap, output, tracks_path, no_video, overwrite
+) -> None:
     """Follow what TEXT names through CLIP (a video or a folder of images).
 
     Writes CLIP.tracked.mp4, the clip with masks, outlines and labels, and CLIP.tracks.jsonl, one line a frame.
@@ -115,7 +133,8 @@ def track(clip, prompts, preset, sam, detector, device, dtype, start, end, outpu
         with without_compiler():
             import_transformers()
             with built_without_sympy():
-                run = model.track(clip, phrases, start=start, end=end)
+                run = model.track(
+                    clip, phrases, start=start, end=end, redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap)
 
     from vidseg.overlap import Background
     from vidseg.tracks import TracksWriter
@@ -213,7 +232,7 @@ def report(run, phrases, frames: int, elapsed: float, files: list[Path], note: s
         click.echo(f"Found nothing for {', '.join(repr(p) for p in phrases)} in {frames} frames{best}.")
     else:
         objects = ", ".join(f"{label} {i} ({run.seen[i]} frames)" for i, label in run.labels.items())
-        click.echo(f"Found {len(run.labels)} on frame {run.keyframe}: {objects}.")
+        click.echo(f"Found {len(run.labels)}, the first on frame {run.keyframe}: {objects}.")
     for path in files:
         click.echo(f"Wrote {path}")
     click.echo(f"{frames} frames in {elapsed:.1f} s, {frames / elapsed:.1f} frames/s with loading.")

@@ -148,6 +148,9 @@ class Model:
         *,
         boxes: Sequence[Sequence[float]] | np.ndarray | None = None,
         keyframe: int | None = None,
+        redetect: float | None = 1.0,
+        forget_after: float = 30.0,
+        allow_overlap: bool = False,
         start: float | None = None,
         end: float | None = None,
     ) -> Tracking:
@@ -160,8 +163,13 @@ class Model:
             clip: a video, a folder of images, or an image.
             prompt: what to find: phrases separated by dots, commas or lines, or a list of them.
             boxes: instead of a prompt, N×4: x1, y1, x2, y2 in pixels of the keyframe, one object each.
-            keyframe: number of the frame on which the objects are prompted. Default: the first frame for boxes; for
+            keyframe: number of the frame on which objects are prompted first. Default: the first frame for boxes; for
                 text the first one on which something is found, looking twice a second.
+            redetect: seconds after which the detector looks for further objects, again and again, and at every scene
+                cut; None for a single keyframe. Frames come out up to two such intervals late. (Text only.)
+            forget_after: seconds out of view after which an object is carried no further. Its id stays its own, and
+                the detector may find it again by its looks.
+            allow_overlap: keep masks as the network draws them; else every pixel belongs to one object at most.
             start, end: part of the clip in seconds after its first frame.
 
         Returns:
@@ -188,6 +196,8 @@ class Model:
                 fine = False
             if not fine:
                 raise InputError("boxes must be [[x1, y1, x2, y2], …] in pixels with x2 > x1 and y2 > y1")
-            return Tracking(Clip(clip), self.propagator(), boxes=boxes, keyframe=keyframe, start=start, end=end)
+            return Tracking(Clip(clip), self.propagator(), boxes=boxes, keyframe=keyframe, allow_overlap=allow_overlap, forget_after=forget_after, start=start, end=end)
         phrases = parse_phrases(prompt)
-        return Tracking(Clip(clip), self.propagator(), self.detector, phrases, keyframe=keyframe, start=start, end=end)
+        return Tracking(
+            Clip(clip), self.propagator(), self.detector, phrases, keyframe=keyframe, redetect=redetect, forget_after=forget_after,
+            allow_overlap=allow_overlap, start=start, end=end)

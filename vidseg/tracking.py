@@ -1,28 +1,51 @@
-"""The loop over a clip: find objects on a keyframe, give them ids, carry them forward, one record a frame.
+"""The loop over a clip: find objects, give them ids, carry them forward, one record a frame.
 
-For now there is one keyframe. What comes later has its place here and nowhere else: when to detect again
-(`Tracking._is_keyframe`), which detections are new objects (`Tracking._start_objects`), and which way to go.
+The detector looks at the clip again and again (`redetect`), and at every scene cut. What it finds is matched to the
+objects in view. What matches nothing is an object that was lost, if it looks like one, or a new one; either is carried
+back to the previous look, so that it begins where it came in. Frames wait until that is settled: no longer than two
+looks lie apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import supervision as sv
+from torch import Tensor
 
+from vidseg.cuts import SceneCuts
 from vidseg.errors import InputError
+from vidseg.identity import ALIKE, COVERED, ENOUGH, STRANGE, STRONG, Known, assign, covered, look_of, mask_iou
 from vidseg.overlap import prefetch
 from vidseg.sam.prompts import Box
-from vidseg.sam.propagator import FrameFeatures, FrameMasks, Propagator
+from vidseg.sam.propagator import FrameFeatures, Propagator
 from vidseg.tracks import TrackedFrame
 from vidseg.video import Clip, Frame
+from vidseg.waiting import WaitingFrame
 
 if TYPE_CHECKING:
     from vidseg.detection import Detector
 
 SCAN_INTERVAL = 0.5  # seconds between the frames that are searched until something is found
+COLLAPSED = 0.8  # IoU of two masks that are of the same pixels
+PATIENCE = 3  # frames in a row for which two masks must agree to be one, or a mask carried back must be empty to end
+
+
+@dataclass
+class Newcomer:
+    """A detection that no object in view accounts for, and the mask [h, w] that it prompts (None if nothing is visible)."""
+
+    object_id: int
+    label: str
+    score: float
+    logits: Tensor | None
+    score_of_mask: float
+
+    @property
+    def mask(self) -> Tensor | None:
+        return None if self.logits is None else self.logits > 0
 
 
 class Tracking:
@@ -33,12 +56,15 @@ class Tracking:
         propagator: fresh, without objects.
         detector, phrases: text prompt and who understands it; without them `boxes` says where the objects are.
         boxes: [N, 4] x1, y1, x2, y2 in pixels of the keyframe.
-        keyframe: number of the frame to prompt on. By default the first one (boxes), or the first one on which the
-            detector finds anything, looking twice a second (text).
+        keyframe: number of the frame to prompt on first. By default the first one (boxes), or the first one on which
+            the detector finds anything, looking twice a second (text).
+        redetect: seconds between two looks of the detector; None for a single keyframe.
+        forget_after: seconds out of view after which an object is carried no further; it can still be found again.
+        allow_overlap: keep masks as the network draws them; else every pixel has one owner at most.
         start, end: part of the clip in seconds, None for all of it.
 
     Attributes:
-        keyframe: number of the frame the objects were prompted on; None as long as there was none.
+        keyframe: number of the frame the first objects were prompted on; None as long as there was none.
         best_score: highest detection score seen so far, also below the threshold; 0.0 without a detector.
         labels: label of every object by id.
         seen: number of frames in which each object was visible, by id.
@@ -52,6 +78,9 @@ class Tracking:
         phrases: Sequence[str] = (),
         boxes: np.ndarray | None = None,
         keyframe: int | None = None,
+        redetect: float | None = None,
+        forget_after: float = 30.0,
+        allow_overlap: bool = False,
         start: float | None = None,
         end: float | None = None,
     ):
@@ -63,8 +92,15 @@ class Tracking:
         self._propagator = propagator
         self._detector, self._phrases, self._boxes = detector, list(phrases), boxes
         self._wanted_keyframe = keyframe
+        self._redetect = redetect if boxes is None else None
+        self._forget_after, self._allow_overlap = forget_after, allow_overlap
         self._range = start, end
-        self._last_scan = -np.inf
+        self._known: dict[int, Known] = {}
+        self._waiting: list[WaitingFrame] = []
+        self._last_look = -np.inf  # time of it, and the number of its frame; the number for the look before
+        self._looked_at = self._looked_before = -1
+        self._agreeing: dict[tuple[int, int], int] = {}  # pairs of objects on the same pixels: for how many frames
+        self._cuts = SceneCuts(float(clip.info.frame_rate or 25)) if self._redetect else None
 
     @property
     def warning(self) -> str | None:
@@ -73,74 +109,263 @@ class Tracking:
 
     def __iter__(self) -> Iterator[TrackedFrame]:
         for frame in prefetch(self.clip.frames(*self._range)):
-            yield self._track(frame)
-        if self._wanted_keyframe is not None and self._last_scan == -np.inf:
+            self._take(frame)
+            yield from self._settled()
+        if self._wanted_keyframe is not None and self._last_look == -np.inf:
             raise InputError(f"{self.clip.path}: frame {self._wanted_keyframe}, the keyframe, is not in the part that was read")
+        self._last_words()
+        yield from self._settled(everything=True)
 
-    def _track(self, frame: Frame) -> TrackedFrame:
-        parts = []
-        if self.keyframe is not None:
+    # -- one frame ---------------------------------------------------------------------------------------------------
+
+    def _take(self, frame: Frame) -> None:
+        """Carry all objects to the next frame, and look for others if it is time."""
+        now, features = WaitingFrame(frame), None
+        self._waiting.append(now)
+        cut = self._cuts is not None and self._cuts.begins(frame.image)
+        if cut:
+            self._looked_at = frame.index - 1  # nothing is carried back over a cut
+        if self._propagator.banks:
             features = self._propagator.embed(frame.image)
-            parts.append(self._propagator.step(features, frame.index))
-        elif self._is_keyframe(frame):
-            boxes, labels = self._find(frame)
-            if len(boxes):
-                features = self._propagator.embed(frame.image)
-                parts.append(self._start_objects(features, frame.index, boxes, labels))
-        return TrackedFrame(frame.index, frame.time, frame.image, self._detections(frame, parts))
+            now.add(self._propagator.step(features, frame.index))
+            if cut:
+                self._close_scene(now, features)
+            self._tidy(now)
+        if self._is_keyframe(frame, cut):
+            self._look(now, features)
 
-    def _is_keyframe(self, frame: Frame) -> bool:
+    def _is_keyframe(self, frame: Frame, cut: bool) -> bool:
         """Whether to look for objects on this frame."""
-        if self._wanted_keyframe is not None:
+        if self.keyframe is None and self._wanted_keyframe is not None:
             return frame.index == self._wanted_keyframe
-        return self._boxes is not None or frame.time - self._last_scan >= SCAN_INTERVAL - 1e-6
+        if self.keyframe is None and self._boxes is None:
+            return cut or frame.time - self._last_look >= min(SCAN_INTERVAL, self._redetect or SCAN_INTERVAL) - 1e-6
+        if self.keyframe is None:
+            return True
+        return self._redetect is not None and (cut or frame.time - self._last_look >= self._redetect - 1e-6)
 
-    def _find(self, frame: Frame) -> tuple[np.ndarray, list[str]]:
-        """Boxes [N, 4] of the objects on a frame and their labels, best first."""
-        self._last_scan = frame.time
+    def _close_scene(self, now: WaitingFrame, features: FrameFeatures) -> None:
+        """After a cut, an object goes on only where it looks like itself."""
+        for object_id in list(self._propagator.banks):
+            logits = now.logits.get(object_id)
+            if logits is None or self._known[object_id].likeness(look_of(features.top, logits)) < ALIKE:
+                self._put_to_sleep(object_id, now)
+
+    def _tidy(self, now: WaitingFrame) -> None:
+        """Note who is in view; forget who has not been for long; let the older keep the pixels that two objects share."""
+        for object_id in now.logits:
+            self._known[object_id].seen = now.frame.time
+        for object_id in list(self._propagator.banks):
+            if now.frame.time - self._known[object_id].seen > self._forget_after:
+                self._put_to_sleep(object_id, now)
+        masks = {i: logits > 0 for i, logits in now.logits.items()}
+        ids = sorted(masks, key=lambda i: (self._known[i].born, i))
+        together = [(a, b) for n, a in enumerate(ids) for b in ids[n + 1 :] if mask_iou(masks[a], masks[b]) > COLLAPSED]
+        self._agreeing = {pair: self._agreeing.get(pair, 0) + 1 for pair in together}
+        for (older, younger), frames in self._agreeing.items():
+            if frames >= PATIENCE and younger in self._propagator.banks and older in self._propagator.banks:
+                for waiting in self._waiting[-frames:]:
+                    waiting.drop(younger)
+                self._put_to_sleep(younger, now)
+
+    def _put_to_sleep(self, object_id: int, now: WaitingFrame) -> None:
+        """Carry an object no further. It stays known, and can be found again by its looks."""
+        self._propagator.remove(object_id)
+        now.drop(object_id)
+        if not self._known[object_id].confirmed:
+            self._discard(object_id)
+
+    def _discard(self, object_id: int) -> None:
+        """Drop a newcomer that was a false alarm, and all traces of it."""
+        self._propagator.banks.pop(object_id, None)
+        del self._known[object_id]
+        for waiting in self._waiting:
+            waiting.drop(object_id)
+
+    # -- looking for objects -------------------------------------------------------------------------------------------
+
+    def _look(self, now: WaitingFrame, features: FrameFeatures | None) -> None:
+        """Run the detector on a frame, and settle what it has found."""
+        boxes, labels, scores = self._find(now.frame)
+        if features is None and (len(boxes) or now.logits):
+            features = self._propagator.embed(now.frame.image)
+        ids, masks = now.boxes()
+        matched = assign(boxes, labels, masks, [self._known[i] for i in ids])
+        for row, column in matched.items():
+            self._second(ids[column], labels[row], float(scores[row]))
+        spare = set(ids) - {ids[column] for column in matched.values()}
+        newcomers = self._prompted(now, features, [(boxes[row], labels[row], float(scores[row])) for row in range(len(boxes)) if row not in matched])
+        if self._redetect:
+            newcomers = [newcomer for newcomer in newcomers if not self._corrected(now, newcomer, spare)]
+            self._doubt(now, features, spare)
+        found = [object_id for newcomer in newcomers for object_id in self._admit(now, features, newcomer)]
+        if self._redetect:
+            for object_id, logits in now.logits.items():
+                self._known[object_id].looks.append(look_of(features.top, logits))
+            self._look_back(now, found)
+        self._looked_before, self._looked_at = self._looked_at, now.frame.index
+
+    def _find(self, frame: Frame) -> tuple[np.ndarray, list[str], np.ndarray]:
+        """Boxes [N, 4] of the objects on a frame, their labels and scores, best first."""
+        self._last_look = frame.time
         if self._boxes is not None:
-            return self._boxes, ["object"] * len(self._boxes)
+            return self._boxes, ["object"] * len(self._boxes), np.ones(len(self._boxes))
         found = self._detector.detect(frame.image, self._phrases)
         self.best_score = max(self.best_score, self._detector.best_score)
         found = found[np.argsort(-found.confidence, kind="stable")]
-        return found.xyxy, list(found.data["class_name"])
+        return found.xyxy, [str(name) for name in found.data["class_name"]], found.confidence
 
-    def _start_objects(self, features: FrameFeatures, index: int, boxes: np.ndarray, labels: list[str]) -> FrameMasks:
-        """Give every box an id of its own and prompt the objects with them."""
-        self.keyframe = index
-        prompts = {}
-        for box, label in zip(boxes, labels):
-            object_id = len(self.labels) + 1
-            self.labels[object_id] = str(label)
-            self.seen[object_id] = 0
-            prompts[object_id] = Box(tuple(float(value) for value in box))
-        return self._propagator.prompt(features, index, prompts)
+    def _prompted(self, now: WaitingFrame, features: FrameFeatures, detections) -> list[Newcomer]:
+        """Masks for detections (box, label, score) that no object in view accounts for, under ids of their own."""
+        first = max(self._known, default=0) + 1
+        prompts = {first + n: Box(tuple(float(value) for value in box)) for n, (box, *_) in enumerate(detections)}
+        if not prompts:
+            return []
+        shown = WaitingFrame(now.frame)
+        shown.add(self._propagator.prompt(features, now.frame.index, prompts))
+        return [Newcomer(i, label, score, shown.logits.get(i), shown.scores.get(i, 0.0)) for i, (_, label, score) in zip(prompts, detections)]
 
-    def _detections(self, frame: Frame, parts: list[FrameMasks | None]) -> sv.Detections:
-        """What is visible on a frame, in order of id. The confidence is SAM's own: predicted IoU × P(visible)."""
-        height, width = frame.image.shape[:2]
-        ids, masks, scores = [], [], []
-        for part in filter(None, parts):
-            large = part.masks(height, width)
-            confidence = (part.ious * part.object_scores.sigmoid()).cpu().numpy()
-            for object_id, mask, score in zip(part.ids, large, confidence):
-                if mask.any():
-                    ids.append(object_id)
-                    masks.append(mask)
-                    scores.append(score)
-                    self.seen[object_id] += 1
-        order = np.argsort(ids)
-        masks = np.array([masks[i] for i in order], bool).reshape(-1, height, width)
-        return sv.Detections(
-            xyxy=np.array([bounds(mask) for mask in masks], np.float32).reshape(-1, 4),
-            mask=masks,
-            confidence=np.array([scores[i] for i in order], np.float32),
-            tracker_id=np.array([ids[i] for i in order], int),
-            data={"class_name": np.array([self.labels[ids[i]] for i in order], dtype=str)},
-        )
+    def _corrected(self, now: WaitingFrame, newcomer: Newcomer, spare: set[int]) -> bool:
+        """Whether a detection is of an object in view whose mask has come to show only a part of it, or too much.
 
+        spare: objects that no detection agrees with. The mask of the detection takes the place of the object's.
+        """
+        mask = newcomer.mask
+        for object_id in sorted(spare) if mask is not None else ():
+            old = now.logits[object_id] > 0
+            if newcomer.label in self._known[object_id].votes and max(covered(old, [mask]), covered(mask, [old])) > COVERED:
+                spare.remove(object_id)
+                self._propagator.banks[object_id] = self._propagator.banks.pop(newcomer.object_id)
+                now.logits[object_id], now.scores[object_id] = newcomer.logits, newcomer.score_of_mask
+                self._second(object_id, newcomer.label, newcomer.score)
+                return True
+        return False
 
-def bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """x1, y1, x2, y2 of a mask [H, W] that is not empty; x2 and y2 are one past its last pixel."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    def _second(self, object_id: int, label: str, score: float) -> None:
+        """An object was detected once more."""
+        known = self._known[object_id]
+        known.votes[label] += score
+        if known.confirmed or known.votes.total() >= ENOUGH:
+            self._confirm(object_id)
+
+    def _doubt(self, now: WaitingFrame, features: FrameFeatures, spare: set[int]) -> None:
+        """Give up newcomers that were not detected a second time, and objects whose mask has moved on to something else."""
+        for object_id in [i for i, known in self._known.items() if not known.confirmed]:
+            self._discard(object_id)
+        for object_id in spare & set(now.logits):
+            if self._known[object_id].likeness(look_of(features.top, now.logits[object_id])) < STRANGE:
+                self._put_to_sleep(object_id, now)
+
+    def _admit(self, now: WaitingFrame, features: FrameFeatures, newcomer: Newcomer) -> list[int]:
+        """Let a newcomer be an object: one that was lost, or a new one. Returns its id, or nothing if it shows nothing new."""
+        mask = newcomer.mask
+        others = {i: logits > 0 for i, logits in now.logits.items()}
+        if self._boxes is None and (mask is None or covered(mask, list(others.values())) > COVERED):
+            self._propagator.remove(newcomer.object_id)
+            for other in others if self._redetect and mask is not None else ():
+                if mask_iou(mask, others[other]) > COVERED:  # one thing by two names: evidence for the other name
+                    self._known[other].votes[newcomer.label] += newcomer.score
+                    if self._known[other].confirmed:
+                        self._confirm(other)
+            return []
+        if self.keyframe is None:
+            self.keyframe = now.frame.index
+        if mask is not None:
+            now.logits[newcomer.object_id], now.scores[newcomer.object_id] = newcomer.logits, newcomer.score_of_mask
+        lost = self._recognise(now, features, newcomer)
+        if lost is not None:
+            self._take_back(now, newcomer.object_id, lost)
+            self._known[lost].votes[newcomer.label] += newcomer.score
+            return [lost]
+        self._known[newcomer.object_id] = known = Known(now.frame.index, now.frame.time)
+        known.votes[newcomer.label] += newcomer.score
+        if self._redetect is None or newcomer.score >= STRONG:
+            self._confirm(newcomer.object_id)
+        return [newcomer.object_id]
+
+    def _recognise(self, now: WaitingFrame, features: FrameFeatures, newcomer: Newcomer) -> int | None:
+        """The object out of view that a newcomer looks like, if there is one of its label."""
+        if not self._redetect:
+            return None
+        look = look_of(features.top, newcomer.logits)
+        likeness = {i: known.likeness(look) for i, known in self._known.items()
+                    if known.confirmed and known.label == newcomer.label and i not in now.logits}
+        best = max(likeness, key=likeness.get, default=None)
+        return best if best is not None and likeness[best] >= ALIKE else None
+
+    def _take_back(self, now: WaitingFrame, newcomer: int, lost: int) -> None:
+        """Let the newcomer be an object that was lost: its id and its prompts of old, its present mask."""
+        banks, bank = self._propagator.banks, self._propagator.banks.pop(newcomer)
+        for index, memory in (banks[lost].conditioning if lost in banks else {}).items():
+            bank.add_conditioning(index, memory)
+        bank.conditioning = dict(sorted(bank.conditioning.items()))
+        banks[lost] = bank
+        now.rename(newcomer, lost)
+        self._known[lost].seen = now.frame.time
+
+    def _confirm(self, object_id: int) -> None:
+        known = self._known[object_id]
+        known.confirmed = True
+        if known.number is None:
+            known.number = len(self.labels) + 1
+            self.seen[known.number] = 0
+        self.labels[known.number] = known.label
+
+    def _look_back(self, now: WaitingFrame, found: list[int]) -> None:
+        """Carry what was found on a frame back over those since the last look, so that it begins where it came in."""
+        past = [waiting for waiting in self._waiting if self._looked_at < waiting.frame.index < now.frame.index]
+        if not found or not past:
+            return
+        back = self._propagator.branch(found)
+        empty = dict.fromkeys(found, 0)
+        for waiting in reversed(past):
+            features = self._propagator.embed(waiting.frame.image)
+            masks = back.step(features, waiting.frame.index, reverse=True)
+            others = [logits > 0 for logits in waiting.logits.values()]
+            before = set(waiting.logits)
+            shown = WaitingFrame(waiting.frame)
+            shown.add(masks)
+            for object_id in list(back.banks):
+                visible = object_id in shown.logits and object_id not in before
+                if visible and covered(shown.logits[object_id] > 0, others) <= COVERED:
+                    waiting.logits[object_id], waiting.scores[object_id] = shown.logits[object_id], shown.scores[object_id]
+                    empty[object_id] = 0
+                else:
+                    empty[object_id] += 1
+                if empty[object_id] > PATIENCE:
+                    back.remove(object_id)
+            if not back.banks:
+                return
+
+    # -- handing out ---------------------------------------------------------------------------------------------------
+
+    def _last_words(self) -> None:
+        """At the end of the clip, a newcomer gets its second look on the last frame."""
+        unsure = [i for i, known in self._known.items() if not known.confirmed]
+        if not unsure:
+            return
+        now = self._waiting[-1]
+        if self._looked_at != now.frame.index:
+            self._look(now, None)
+        elif self._looked_at == self.keyframe:  # the only look there was
+            for object_id in unsure:
+                self._confirm(object_id)
+
+    def _settled(self, everything: bool = False) -> Iterator[TrackedFrame]:
+        """Frames that nothing can change any more, in order."""
+        # Newcomers that are unsure were found on the last look, and carried back no further than to the one before.
+        unsure = any(not known.confirmed for known in self._known.values())
+        last = self._looked_before if unsure else self._looked_at
+        while self._waiting:
+            # Before a keyframe that the user chose, there is nothing to wait for.
+            settling = self._redetect is not None and (self._wanted_keyframe is None or self.keyframe is not None)
+            if settling and not everything and self._waiting[0].frame.index > last:
+                return
+            yield self._hand_out(self._waiting.pop(0))
+
+    def _hand_out(self, waiting: WaitingFrame) -> TrackedFrame:
+        numbers = {i: known.number for i, known in self._known.items() if known.number is not None}
+        frame = waiting.finished({i: known.label for i, known in self._known.items()}, numbers, self._allow_overlap)
+        for number in frame.detections.tracker_id.tolist():
+            self.seen[number] += 1
+        return frame

@@ -8,8 +8,9 @@ banks have the same shape go through memory attention, mask decoder and memory e
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -206,6 +207,15 @@ class Propagator:
     def remove(self, object_id: int) -> None:
         """Forget an object. The others are not touched."""
         del self.banks[object_id]
+
+    def branch(self, ids: Sequence[int]) -> Propagator:
+        """An engine that shares the network and holds the prompts of some objects, to carry them elsewhere on its own."""
+        other = copy(self)
+        other.banks = {}
+        for object_id in ids:
+            bank = self.banks[object_id]
+            other.banks[object_id] = replace(self._empty_bank(), conditioning=dict(bank.conditioning), latest=bank.latest, logits=bank.logits)
+        return other
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the memory banks of all objects into a safetensors file. Raises OSError."""

@@ -1,0 +1,100 @@
+"""A frame on its way through: tracked, but not handed out while later frames may still change what is on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import supervision as sv
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidseg.sam.propagator import FrameMasks
+from vidseg.tracks import TrackedFrame
+from vidseg.video import Frame
+
+
+@dataclass
+class WaitingFrame:
+    """One frame and the masks of the objects that are visible on it.
+
+    Attributes:
+        frame: as it was decoded.
+        logits: low-resolution mask logits [h, w] of every visible object by id, float16 (half the memory; the sign of
+            a logit does not change).
+        scores: SAM's own confidence in each: predicted IoU × P(visible).
+    """
+
+    frame: Frame
+    logits: dict[int, Tensor] = field(default_factory=dict)
+    scores: dict[int, float] = field(default_factory=dict)
+
+    def add(self, masks: FrameMasks | None) -> None:
+        """Note what the network says about some objects; those that are not visible are left out."""
+        if masks is None:
+            return
+        confidence = (masks.ious * masks.object_scores.sigmoid()).tolist()
+        for row, object_id in enumerate(masks.ids):
+            if masks.object_scores[row] > 0 and bool((masks.logits[row] > 0).any()):
+                self.logits[object_id], self.scores[object_id] = masks.logits[row].half(), confidence[row]
+            else:
+                self.drop(object_id)
+
+    def drop(self, object_id: int) -> None:
+        self.logits.pop(object_id, None)
+        self.scores.pop(object_id, None)
+
+    def rename(self, old: int, new: int) -> None:
+        if old in self.logits:
+            self.logits[new], self.scores[new] = self.logits.pop(old), self.scores.pop(old)
+
+    def boxes(self) -> tuple[list[int], np.ndarray]:
+        """Ids of the visible objects, and the bounding boxes of their masks in pixels of the frame, [N, 4]."""
+        height, width = self.frame.image.shape[:2]
+        found = []
+        for logits in self.logits.values():
+            inside = logits > 0
+            rows, columns = (torch.nonzero(inside.any(axis)).flatten() for axis in (1, 0))
+            step = height / inside.shape[0], width / inside.shape[1]
+            found.append((int(columns[0]) * step[1], int(rows[0]) * step[0], (int(columns[-1]) + 1) * step[1], (int(rows[-1]) + 1) * step[0]))
+        return list(self.logits), np.array(found, np.float32).reshape(-1, 4)
+
+    def finished(self, labels: Mapping[int, str], numbers: Mapping[int, int], allow_overlap: bool) -> TrackedFrame:
+        """The frame as users get it, its objects in order of their numbers.
+
+        labels, numbers: what each id is called, and the number users know it by; ids without a number are left out.
+        allow_overlap: keep masks as the network draws them; else a pixel goes to the object with the highest logit.
+        """
+        height, width = self.frame.image.shape[:2]
+        ids = sorted((i for i in self.logits if i in numbers), key=lambda i: numbers[i])
+        masks = np.zeros((len(ids), height, width), bool)
+        best = np.zeros((height, width), np.float32)  # the highest logit so far, and whose it is
+        owner = np.full((height, width), -1, np.int16)
+        for row, i in enumerate(ids):
+            # Bilinear, as the stock predictor resizes.
+            large = F.interpolate(self.logits[i][None, None].float(), (height, width), mode="bilinear", align_corners=False)
+            large = large[0, 0].cpu().numpy()
+            if allow_overlap:
+                masks[row] = large > 0
+            else:
+                wins = large > best
+                best[wins], owner[wins] = large[wins], row
+        if not allow_overlap:
+            for row in range(len(ids)):
+                masks[row] = owner == row
+        kept = [row for row in range(len(ids)) if masks[row].any()]
+        return TrackedFrame(self.frame.index, self.frame.time, self.frame.image, sv.Detections(
+            xyxy=np.array([bounds(masks[row]) for row in kept], np.float32).reshape(-1, 4),
+            mask=masks[kept],
+            confidence=np.array([self.scores[ids[row]] for row in kept], np.float32),
+            tracker_id=np.array([numbers[ids[row]] for row in kept], int),
+            data={"class_name": np.array([labels[ids[row]] for row in kept], dtype=str)},
+        ))
+
+
+def bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """x1, y1, x2, y2 of a mask [H, W] that is not empty; x2 and y2 are one past its last pixel."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
