@@ -1,0 +1,129 @@
+"""How well objects are followed by name where it is hard, vidseg against two common loops on the same weights.
+
+    uv run python scripts/challenge.py                                   # everything: half an hour and more
+    uv run python scripts/challenge.py --family twins --family cuts --clips 1 --methods ours
+    uv run python scripts/challenge.py --keep runs/challenge --json runs/challenge.json
+
+The clips are made by `challenge_clips.py`, the other methods are in `challenge_baselines.py`. Every result is written as
+a tracks file and measured by `vidseg.evaluation`. The detector reads the text prompt in all three.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import click
+import numpy as np
+import supervision as sv
+
+from benchmark import machine
+from challenge_baselines import Followed, detect_every, single_keyframe
+from challenge_clips import FAMILIES, HEIGHT, WIDTH, Challenge, make, seed_of
+from demo_clips import RATE
+
+import vidseg
+from vidseg.evaluation import evaluate
+from vidseg.model import Model
+from vidseg.waiting import bounds
+from vidseg.tracks import TrackedFrame, TracksWriter
+
+FIGURES = ("HOTA", "DetA", "AssA", "IDF1", "J&F", "id switches")  # the last is summed up, of the others the mean is taken
+
+
+def as_tracked(frames: Iterable[Followed]) -> Iterator[TrackedFrame]:
+    """What a baseline yields as the records of a tracks file. The confidence, which plays no role here, is 1."""
+    for followed in frames:
+        ids, frame = sorted(followed.masks), followed.frame
+        yield TrackedFrame(frame.index, frame.time, frame.image, sv.Detections(
+            xyxy=np.array([bounds(followed.masks[i]) for i in ids], np.float32).reshape(-1, 4),
+            mask=np.array([followed.masks[i] for i in ids], bool).reshape(-1, *frame.image.shape[:2]),
+            confidence=np.ones(len(ids), np.float32), tracker_id=np.array(ids, int),
+            data={"class_name": np.array([followed.labels[i] for i in ids], dtype=str)}))
+
+
+# What each method makes of a clip (model, path, phrases): one TrackedFrame a frame.
+METHODS: dict[str, Callable[[Model, Path, list[str]], Iterable[TrackedFrame]]] = {
+    "keyframe": lambda model, clip, phrases: as_tracked(single_keyframe(model, clip, phrases)),
+    "every 20": lambda model, clip, phrases: as_tracked(detect_every(model, clip, phrases)),
+    "ours": lambda model, clip, phrases: model.track(clip, prompt=phrases),
+}
+
+
+@contextmanager
+def detector_of(model: Model, challenge: Challenge):
+    """Let the model see the clip through the detector that the challenge wants."""
+    real = model.detector
+    model.detector = challenge.wrap(real) if challenge.wrap else real
+    try:
+        yield
+    finally:
+        model.detector = real
+
+
+def score(model: Model, method: str, challenge: Challenge, result: Path) -> dict[str, float]:
+    """Track one clip, write the result, and measure it: FIGURES, and the seconds that a frame took."""
+    header = {"clip": challenge.clip.name, "width": WIDTH, "height": HEIGHT, "frame_rate": f"{RATE}/1", "time_base": f"1/{RATE}",
+              "prompts": challenge.prompt, "models": model.names, "vidseg": vidseg.__version__}
+    began, frames = time.perf_counter(), 0
+    with detector_of(model, challenge), TracksWriter(result, header) as tracks:
+        for frame in METHODS[method](model, challenge.clip, challenge.prompt):
+            tracks.write(frame)
+            frames += 1
+    seconds = time.perf_counter() - began
+    scores = evaluate(result, challenge.truth)
+    values = scores.hota, scores.det_a, scores.ass_a, scores.idf1, (scores.j + scores.f) / 2, scores.id_switches
+    return dict(zip(FIGURES, values)) | {"seconds a frame": seconds / frames}
+
+
+def table(scores: list[dict]) -> str:
+    """One line for each family and method, then one for each method over all clips."""
+    methods, families = (list(dict.fromkeys(entry[key] for entry in scores)) for key in ("method", "family"))
+    lines = [f"{'family':10} {'method':9} " + " ".join(f"{name:>6}" for name in FIGURES[:-1]) + "  switches"]
+    for family in [*families, "all"]:
+        for method in methods:
+            part = [entry for entry in scores if entry["method"] == method and family in (entry["family"], "all")]
+            means = " ".join(f"{np.mean([entry[name] for entry in part]):6.3f}" for name in FIGURES[:-1])
+            lines.append(f"{family:10} {method:9} {means}  {sum(entry[FIGURES[-1]] for entry in part):8d}")
+    return "\n".join(lines)
+
+
+@click.command(help=__doc__.split("\n\n")[0])
+@click.option("--family", "families", multiple=True, type=click.Choice(list(FAMILIES)), help="Only this one; may be given again.")
+@click.option("--clips", default=3, show_default=True, help="Clips of each family.")
+@click.option("--methods", default=",".join(METHODS), show_default=True, help="Which to run, separated by commas.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Folder for clips, truth and results.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File for the figures of every clip.")
+@click.option("--sam", help="Checkpoint to score instead of the bundled one.")
+@click.option("--detector", help="Checkpoint to score instead of the bundled one.")
+def main(families, clips, methods, keep, json_file, sam, detector) -> None:
+    methods, families = [name.strip() for name in methods.split(",")], families or list(FAMILIES)
+    if unknown := set(methods) - set(METHODS):
+        raise click.BadParameter(f"no method is called {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
+    model = vidseg.load("demo", sam=sam, detector=detector)
+    seeds = {family: [seed_of(family, number) for number in range(clips)] for family in families}
+    click.echo(f"{machine()}, {model.device}, {model.dtype}")
+    click.echo("seeds: " + "; ".join(f"{family} {', '.join(map(str, numbers))}" for family, numbers in seeds.items()))
+    scores = []
+    with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for family in families:
+            for number in range(clips):
+                challenge = make(family, number, folder)
+                for method in methods:
+                    result = folder / f"{family}-{number}.{method.replace(' ', '-')}.tracks.jsonl"
+                    figures = score(model, method, challenge, result)
+                    scores.append({"family": family, "seed": challenge.seed, "method": method, **figures})
+                    click.echo(f"{family} {number}, {method}: " + ", ".join(f"{k} {v:.3g}" for k, v in figures.items()), err=True)
+    click.echo(table(scores))
+    if json_file:
+        json_file.write_text(json.dumps({"machine": machine(), "models": model.names, "seeds": seeds, "scores": scores}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
