@@ -64,7 +64,7 @@ class Tracking:
         start, end: part of the clip in seconds, None for all of it.
 
     Attributes:
-        keyframe: number of the frame the first objects were prompted on; None as long as there was none.
+        keyframe: number of the frame the first object was found on; None as long as there was none.
         best_score: highest detection score seen so far, also below the threshold; 0.0 without a detector.
         labels: label of every object by id.
         seen: number of frames in which each object was visible, by id.
@@ -97,6 +97,7 @@ class Tracking:
         self._range = start, end
         self._known: dict[int, Known] = {}
         self._waiting: list[WaitingFrame] = []
+        self._looks = 0
         self._last_look = -np.inf  # time of it, and the number of its frame; the number for the look before
         self._looked_at = self._looked_before = -1
         self._agreeing: dict[tuple[int, int], int] = {}  # pairs of objects on the same pixels: for how many frames
@@ -111,7 +112,7 @@ class Tracking:
         for frame in prefetch(self.clip.frames(*self._range)):
             self._take(frame)
             yield from self._settled()
-        if self._wanted_keyframe is not None and self._last_look == -np.inf:
+        if self._wanted_keyframe is not None and not self._looks:
             raise InputError(f"{self.clip.path}: frame {self._wanted_keyframe}, the keyframe, is not in the part that was read")
         self._last_words()
         yield from self._settled(everything=True)
@@ -136,13 +137,14 @@ class Tracking:
 
     def _is_keyframe(self, frame: Frame, cut: bool) -> bool:
         """Whether to look for objects on this frame."""
-        if self.keyframe is None and self._wanted_keyframe is not None:
+        if self._wanted_keyframe is not None and not self._looks:
             return frame.index == self._wanted_keyframe
-        if self.keyframe is None and self._boxes is None:
-            return cut or frame.time - self._last_look >= min(SCAN_INTERVAL, self._redetect or SCAN_INTERVAL) - 1e-6
+        if self._boxes is not None or (self._wanted_keyframe is not None and self._redetect is None):
+            return not self._looks
+        interval = self._redetect
         if self.keyframe is None:
-            return True
-        return self._redetect is not None and (cut or frame.time - self._last_look >= self._redetect - 1e-6)
+            interval = min(SCAN_INTERVAL, interval or SCAN_INTERVAL)
+        return interval is not None and (cut or frame.time - self._last_look >= interval - 1e-6)
 
     def _close_scene(self, now: WaitingFrame, features: FrameFeatures) -> None:
         """After a cut, an object goes on only where it looks like itself."""
@@ -207,6 +209,7 @@ class Tracking:
 
     def _find(self, frame: Frame) -> tuple[np.ndarray, list[str], np.ndarray]:
         """Boxes [N, 4] of the objects on a frame, their labels and scores, best first."""
+        self._looks += 1
         self._last_look = frame.time
         if self._boxes is not None:
             return self._boxes, ["object"] * len(self._boxes), np.ones(len(self._boxes))
@@ -268,8 +271,6 @@ class Tracking:
                     if self._known[other].confirmed:
                         self._confirm(other)
             return []
-        if self.keyframe is None:
-            self.keyframe = now.frame.index
         if mask is not None:
             now.logits[newcomer.object_id], now.scores[newcomer.object_id] = newcomer.logits, newcomer.score_of_mask
         lost = self._recognise(now, features, newcomer)
@@ -309,6 +310,7 @@ class Tracking:
         if known.number is None:
             known.number = len(self.labels) + 1
             self.seen[known.number] = 0
+            self.keyframe = known.born if self.keyframe is None else self.keyframe
         self.labels[known.number] = known.label
 
     def _look_back(self, now: WaitingFrame, found: list[int]) -> None:
@@ -347,7 +349,7 @@ class Tracking:
         now = self._waiting[-1]
         if self._looked_at != now.frame.index:
             self._look(now, None)
-        elif self._looked_at == self.keyframe:  # the only look there was
+        elif self._looks == 1:  # there is no second
             for object_id in unsure:
                 self._confirm(object_id)
 
@@ -358,7 +360,7 @@ class Tracking:
         last = self._looked_before if unsure else self._looked_at
         while self._waiting:
             # Before a keyframe that the user chose, there is nothing to wait for.
-            settling = self._redetect is not None and (self._wanted_keyframe is None or self.keyframe is not None)
+            settling = self._redetect is not None and (self._wanted_keyframe is None or self._looks)
             if settling and not everything and self._waiting[0].frame.index > last:
                 return
             yield self._hand_out(self._waiting.pop(0))
