@@ -20,6 +20,7 @@ from click.testing import CliRunner
 import vidseg
 from tests.clips import make_clip, make_sound, noise, sound_packets
 from vidseg.cli import main
+from vidseg.model import Model
 from vidseg.video import Clip
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -100,7 +101,7 @@ def test_track_writes_an_overlay_and_tracks_beside_the_clip(clip):
 
     counts = {i: sum(i in record.detections.tracker_id for record in records.values()) for i in objects}
     assert result.stdout.splitlines()[:3] == [
-        f"Found 2 on frame 0: dog 1 ({counts[1]} frames), dog 2 ({counts[2]} frames).", f"Wrote {overlay}", f"Wrote {tracks}",
+        f"Found 2, the first on frame 0: dog 1 ({counts[1]} frames), dog 2 ({counts[2]} frames).", f"Wrote {overlay}", f"Wrote {tracks}",
     ]  # fmt: skip
     assert result.stdout.splitlines()[3].startswith("12 frames in ")
 
@@ -336,6 +337,19 @@ def test_unreachable_hub_shows_the_way_to_the_demo(clip, monkeypatch, tmp_path):
     assert files(clip.parent) == ["dog.mp4"]
 
 
+@pytest.mark.parametrize(("options", "expected"), [
+    ([], (1.0, 30.0, False)),
+    (["--redetect", "off"], (None, 30.0, False)),
+    (["--redetect", "0.5", "--forget-after", "2", "--allow-overlap"], (0.5, 2.0, True)),
+], ids=str)  # fmt: skip
+def test_options_of_looking_again(clip, monkeypatch, options, expected):
+    given, track_it = {}, Model.track
+    monkeypatch.setattr(Model, "track", lambda self, *args, **more: given.update(more) or track_it(self, *args, **more))
+    result = track(clip, "--prompt", "dog", "--end", "0.1", "--no-video", *options)
+    assert result.exit_code == 0, result.output
+    assert (given["redetect"], given["forget_after"], given["allow_overlap"]) == expected
+
+
 @pytest.mark.parametrize(("arguments", "says"), [
     (["track", "dog.mp4"], "Missing option '--prompt'"),
     (["track", "--prompt", "dog"], "Missing argument 'CLIP'"),
@@ -345,6 +359,10 @@ def test_unreachable_hub_shows_the_way_to_the_demo(clip, monkeypatch, tmp_path):
     (["track", "dog.mp4", "--prompt", "dog", "--start", "1", "--end", "1"], "--end must be after --start"),
     (["track", "dog.mp4", "--prompt", "dog", "--output", "a.mp4", "--tracks", "a.mp4"], "name the same file"),
     (["track", "dog.mp4", "--prompt", "dog", "--dtype", "int8"], "'int8' is not one of"),
+    (["track", "dog.mp4", "--prompt", "dog", "--redetect", "x"], "'x' is neither a number of seconds above 0 nor off"),
+    (["track", "dog.mp4", "--prompt", "dog", "--redetect", "0"], "'0' is neither a number of seconds above 0 nor off"),
+    (["track", "dog.mp4", "--prompt", "dog", "--redetect", "inf"], "'inf' is neither a number of seconds above 0 nor off"),
+    (["track", "dog.mp4", "--prompt", "dog", "--forget-after", "-1"], "'--forget-after'"),
     (["track", "dog.mp4", "--prompt", "dog", "--colour", "red"], "No such option"),
     (["render", "dog.mp4"], "Missing argument 'TRACKS'"),
     (["follow", "dog.mp4"], "No such command 'follow'"),
@@ -390,7 +408,7 @@ def test_command_in_a_process_of_its_own(clip):
         [COMMAND, "track", "dog.mp4", "--prompt", "dog", "--end", "0.25", *DEMO], cwd=clip.parent, capture_output=True, text=True
     )
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    assert done.stdout.splitlines()[0].startswith("Found 2 on frame 0: dog 1 (")
+    assert done.stdout.splitlines()[0].startswith("Found 2, the first on frame 0: dog 1 (")
     assert done.stdout.splitlines()[1:3] == ["Wrote dog.tracked.mp4", "Wrote dog.tracks.jsonl"]
     assert [frame.index for frame in vidseg.read_tracks(clip.with_name("dog.tracks.jsonl"))] == [0, 1, 2, 3, 4, 5]
     assert len(list(Clip(clip.with_name("dog.tracked.mp4")).frames())) == 6

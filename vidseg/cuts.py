@@ -14,7 +14,7 @@ class SceneCuts:
     def __init__(self, frame_rate: float):
         from scenedetect.detectors import ContentDetector
 
-        self._frame_rate = frame_rate
+        self._frame_rate = float(frame_rate)
         # Its filter would report a cut some frames late by default, or merge two that are close: here each counts.
         self._detector = ContentDetector(min_scene_len=1)
         self._number = 0

@@ -166,9 +166,10 @@ class Model:
             keyframe: number of the frame on which objects are prompted first. Default: the first frame for boxes; for
                 text the first one on which something is found, looking twice a second.
             redetect: seconds after which the detector looks for further objects, again and again, and at every scene
-                cut; None for a single keyframe. Frames come out up to two such intervals late. (Text only.)
+                cut; None for a single keyframe. Frames come out up to two such intervals late, and wait in memory until
+                then. (Text only.)
             forget_after: seconds out of view after which an object is carried no further. Its id stays its own, and
-                the detector may find it again by its looks.
+                the detector may find it again by its looks. (Where it looks again: else objects are carried to the end.)
             allow_overlap: keep masks as the network draws them; else every pixel belongs to one object at most.
             start, end: part of the clip in seconds after its first frame.
 
@@ -186,6 +187,10 @@ class Model:
         from vidseg.tracking import Tracking
         from vidseg.video import Clip
 
+        if redetect is not None and not 0 < redetect < float("inf"):
+            raise InputError(f"redetect must be a number of seconds above 0, or None; it is {redetect}")
+        if not forget_after >= 0:
+            raise InputError(f"forget_after must be a number of seconds, 0 or more; it is {forget_after}")
         if (prompt is None) == (boxes is None):
             raise InputError("give either a text prompt or boxes: what should be tracked?")
         if boxes is not None:

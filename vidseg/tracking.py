@@ -97,6 +97,7 @@ class Tracking:
         self._range = start, end
         self._known: dict[int, Known] = {}
         self._waiting: list[WaitingFrame] = []
+        self._next_id = 1
         self._looks = 0
         self._last_look = -np.inf  # time of it, and the number of its frame; the number for the look before
         self._looked_at = self._looked_before = -1
@@ -157,6 +158,8 @@ class Tracking:
         """Note who is in view; forget who has not been for long; let the older keep the pixels that two objects share."""
         for object_id in now.logits:
             self._known[object_id].seen = now.frame.time
+        if not self._redetect:
+            return  # nothing would find again what is let go
         for object_id in list(self._propagator.banks):
             if now.frame.time - self._known[object_id].seen > self._forget_after:
                 self._put_to_sleep(object_id, now)
@@ -200,7 +203,7 @@ class Tracking:
         if self._redetect:
             newcomers = [newcomer for newcomer in newcomers if not self._corrected(now, newcomer, spare)]
             self._doubt(now, features, spare)
-        found = [object_id for newcomer in newcomers for object_id in self._admit(now, features, newcomer)]
+        found = [object_id for newcomer in self._most_alike_first(now, features, newcomers) for object_id in self._admit(now, features, newcomer)]
         if self._redetect:
             for object_id, logits in now.logits.items():
                 self._known[object_id].looks.append(look_of(features.top, logits))
@@ -220,7 +223,8 @@ class Tracking:
 
     def _prompted(self, now: WaitingFrame, features: FrameFeatures, detections) -> list[Newcomer]:
         """Masks for detections (box, label, score) that no object in view accounts for, under ids of their own."""
-        first = max(self._known, default=0) + 1
+        first = self._next_id
+        self._next_id += len(detections)
         prompts = {first + n: Box(tuple(float(value) for value in box)) for n, (box, *_) in enumerate(detections)}
         if not prompts:
             return []
@@ -248,7 +252,8 @@ class Tracking:
         """An object was detected once more."""
         known = self._known[object_id]
         known.votes[label] += score
-        if known.confirmed or known.votes.total() >= ENOUGH:
+        known.evidence += score
+        if known.confirmed or known.evidence >= ENOUGH:
             self._confirm(object_id)
 
     def _doubt(self, now: WaitingFrame, features: FrameFeatures, spare: set[int]) -> None:
@@ -273,33 +278,38 @@ class Tracking:
             return []
         if mask is not None:
             now.logits[newcomer.object_id], now.scores[newcomer.object_id] = newcomer.logits, newcomer.score_of_mask
-        lost = self._recognise(now, features, newcomer)
-        if lost is not None:
+        likeness = self._likeness(now, features, newcomer)
+        if likeness:
+            lost = max(likeness, key=likeness.get)
             self._take_back(now, newcomer.object_id, lost)
             self._known[lost].votes[newcomer.label] += newcomer.score
             return [lost]
-        self._known[newcomer.object_id] = known = Known(now.frame.index, now.frame.time)
+        self._known[newcomer.object_id] = known = Known(now.frame.index, now.frame.time, evidence=newcomer.score)
         known.votes[newcomer.label] += newcomer.score
         if self._redetect is None or newcomer.score >= STRONG:
             self._confirm(newcomer.object_id)
         return [newcomer.object_id]
 
-    def _recognise(self, now: WaitingFrame, features: FrameFeatures, newcomer: Newcomer) -> int | None:
-        """The object out of view that a newcomer looks like, if there is one of its label."""
-        if not self._redetect:
-            return None
+    def _likeness(self, now: WaitingFrame, features: FrameFeatures, newcomer: Newcomer) -> dict[int, float]:
+        """How much a newcomer looks like the objects of its label that are out of view, for those that are alike enough."""
+        if not self._redetect or newcomer.logits is None:
+            return {}
         look = look_of(features.top, newcomer.logits)
-        likeness = {i: known.likeness(look) for i, known in self._known.items()
-                    if known.confirmed and known.label == newcomer.label and i not in now.logits}
-        best = max(likeness, key=likeness.get, default=None)
-        return best if best is not None and likeness[best] >= ALIKE else None
+        candidates = {i: known.likeness(look) for i, known in self._known.items()
+                      if known.confirmed and known.label == newcomer.label and i not in now.logits}
+        return {i: value for i, value in candidates.items() if value >= ALIKE}
+
+    def _most_alike_first(self, now: WaitingFrame, features: FrameFeatures, newcomers: list[Newcomer]) -> list[Newcomer]:
+        """Newcomers in the order in which they choose: an id goes to whoever looks most like its object, then by score."""
+        return sorted(newcomers, key=lambda newcomer: -max(self._likeness(now, features, newcomer).values(), default=0.0))
 
     def _take_back(self, now: WaitingFrame, newcomer: int, lost: int) -> None:
-        """Let the newcomer be an object that was lost: its id and its prompts of old, its present mask."""
+        """Let the newcomer be an object that was lost: its id, its prompts of old if it is still carried, its present mask."""
         banks, bank = self._propagator.banks, self._propagator.banks.pop(newcomer)
-        for index, memory in (banks[lost].conditioning if lost in banks else {}).items():
-            bank.add_conditioning(index, memory)
-        bank.conditioning = dict(sorted(bank.conditioning.items()))
+        if lost in banks:
+            present = bank.conditioning[now.frame.index]
+            bank.conditioning = dict(banks[lost].conditioning)
+            bank.add_conditioning(now.frame.index, present)  # if there are too many, the one farthest from now goes
         banks[lost] = bank
         now.rename(newcomer, lost)
         self._known[lost].seen = now.frame.time
@@ -331,10 +341,11 @@ class Tracking:
                 visible = object_id in shown.logits and object_id not in before
                 if visible and covered(shown.logits[object_id] > 0, others) <= COVERED:
                     waiting.logits[object_id], waiting.scores[object_id] = shown.logits[object_id], shown.scores[object_id]
+                    others.append(shown.logits[object_id] > 0)
                     empty[object_id] = 0
                 else:
                     empty[object_id] += 1
-                if empty[object_id] > PATIENCE:
+                if empty[object_id] >= PATIENCE:
                     back.remove(object_id)
             if not back.banks:
                 return
@@ -342,16 +353,13 @@ class Tracking:
     # -- handing out ---------------------------------------------------------------------------------------------------
 
     def _last_words(self) -> None:
-        """At the end of the clip, a newcomer gets its second look on the last frame."""
+        """At the end of the clip, a newcomer gets its second look on the last frame, or the benefit of the doubt."""
         unsure = [i for i, known in self._known.items() if not known.confirmed]
-        if not unsure:
-            return
-        now = self._waiting[-1]
-        if self._looked_at != now.frame.index:
-            self._look(now, None)
-        elif self._looks == 1:  # there is no second
-            for object_id in unsure:
-                self._confirm(object_id)
+        if unsure and self._last_look < self._waiting[-1].frame.time:
+            self._look(self._waiting[-1], None)
+            unsure = []  # what is new on the very last frame alone stays out
+        for object_id in unsure:
+            self._confirm(object_id)
 
     def _settled(self, everything: bool = False) -> Iterator[TrackedFrame]:
         """Frames that nothing can change any more, in order."""

@@ -22,8 +22,8 @@ class WaitingFrame:
 
     Attributes:
         frame: as it was decoded.
-        logits: low-resolution mask logits [h, w] of every visible object by id, float16 (half the memory; the sign of
-            a logit does not change).
+        logits: low-resolution mask logits [h, w] of every visible object by id, float16: half the memory, and
+            masks stay as they are (a logit too small for it counts as none).
         scores: SAM's own confidence in each: predicted IoU × P(visible).
     """
 
@@ -37,8 +37,9 @@ class WaitingFrame:
             return
         confidence = (masks.ious * masks.object_scores.sigmoid()).tolist()
         for row, object_id in enumerate(masks.ids):
-            if masks.object_scores[row] > 0 and bool((masks.logits[row] > 0).any()):
-                self.logits[object_id], self.scores[object_id] = masks.logits[row].half(), confidence[row]
+            logits = masks.logits[row].half()
+            if masks.object_scores[row] > 0 and bool((logits > 0).any()):
+                self.logits[object_id], self.scores[object_id] = logits, confidence[row]
             else:
                 self.drop(object_id)
 
