@@ -98,8 +98,8 @@ class Tracking:
         self._known: dict[int, Known] = {}
         self._waiting: list[WaitingFrame] = []
         self._next_id = 1
-        self._looks = 0
-        self._last_look = -np.inf  # time of it, and the number of its frame; the number for the look before
+        self._looks = 0  # how many there were; the time of the last, its frame, and the frame of the one before
+        self._last_look = -np.inf
         self._looked_at = self._looked_before = -1
         self._agreeing: dict[tuple[int, int], int] = {}  # pairs of objects on the same pixels: for how many frames
         self._cuts = SceneCuts(float(clip.info.frame_rate or 25)) if self._redetect else None
