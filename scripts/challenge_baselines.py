@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from score_demo import iou
+
 from vidseg.model import Model
 from vidseg.sam.prompts import Box
 from vidseg.sam.propagator import FrameMasks
+from vidseg.tracking import SCAN_INTERVAL
 from vidseg.video import Clip, Frame
-
-SCAN_INTERVAL = 0.5  # seconds between the frames that are searched until something is found
 
 
 @dataclass
@@ -91,8 +92,3 @@ def carry_over(fresh: Mapping[int, np.ndarray], old: Mapping[int, np.ndarray], s
         if agreement >= same and key not in taken and i not in taken.values():
             taken[key] = i
     return taken
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two masks [H, W] bool, of which one is not empty."""
-    return float((a & b).sum() / (a | b).sum())

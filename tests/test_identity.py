@@ -7,19 +7,15 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+import supervision as sv
 import torch
 import torch.nn.functional as F
 
-from vidseg.identity import AGREE, LOOKS, Known, assign, box_iou, covered, look_of, mask_iou
+from vidseg.identity import AGREE, LOOKS, Known, assign, covered, look_of, mask_iou
 
 
 def known(*labels):
     return Known(born=0, seen=0.0, votes=Counter(dict.fromkeys(labels, 0.7)))
-
-
-def some_boxes(rng, count):
-    corner, size = rng.uniform(0, 100, (count, 2)), rng.uniform(1, 60, (count, 2))
-    return np.concatenate([corner, corner + size], 1).astype(np.float32)
 
 
 def beside(x, width=100):
@@ -31,30 +27,6 @@ def unit(*values):
     return F.normalize(torch.tensor(values, dtype=torch.float32), dim=0)
 
 
-# -- boxes -----------------------------------------------------------------------------------------------------------
-
-
-def slow_iou(a, b):
-    inner = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    return inner / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inner)
-
-
-def test_box_iou_against_a_plain_loop():
-    rng = np.random.default_rng(0)
-    a, b = some_boxes(rng, 30), some_boxes(rng, 20)
-    expected = [[slow_iou(one.tolist(), other.tolist()) for other in b] for one in a]
-    assert 0 < np.mean(np.array(expected) > 0) < 1  # some apart, some not
-    assert box_iou(a, b) == pytest.approx(np.array(expected), abs=1e-5)
-
-
-def test_box_iou_of_extremes():
-    box, touching, inside, line = [0, 0, 10, 10], [10, 0, 20, 10], [0, 0, 5, 10], [3, 3, 3, 3]
-    boxes = np.array([box, touching, inside, line], np.float32)
-    assert box_iou(boxes[:1], boxes).tolist() == [[1, 0, 0.5, 0]]
-    assert box_iou(boxes[3:], boxes[3:]).tolist() == [[0]]  # nothing with nothing: no division by zero
-    assert box_iou(boxes[:0], boxes).shape == (0, 4) and box_iou(boxes, boxes[:0]).shape == (4, 0)
-
-
 # -- detections to objects -------------------------------------------------------------------------------------------
 
 
@@ -62,7 +34,7 @@ def test_assign_takes_the_best_in_total():
     """The first detection agrees best with the object that is the only one for the second."""
     boxes = np.array([beside(25), beside(65)])
     masks = np.array([beside(0), beside(30)])
-    overlap = box_iou(boxes, masks)
+    overlap = sv.box_iou_batch(boxes, masks)
     assert overlap[0, 1] > overlap[0, 0] > AGREE and overlap[1, 1] > AGREE > overlap[1, 0]
     assert assign(boxes, ["dog", "dog"], masks, [known("dog"), known("dog")]) == {0: 0, 1: 1}
 
@@ -72,7 +44,7 @@ def test_assign_against_every_order():
     for _ in range(20):
         boxes = np.array([beside(x) for x in rng.uniform(0, 150, 4)])
         masks = np.array([beside(x) for x in rng.uniform(0, 150, 4)])
-        overlap = box_iou(boxes, masks)
+        overlap = sv.box_iou_batch(boxes, masks)
         overlap[overlap < AGREE] = 0
         best = max(sum(overlap[row, column] for row, column in enumerate(order)) for order in permutations(range(4)))
         found = assign(boxes, ["dog"] * 4, masks, [known("dog")] * 4)
@@ -96,7 +68,7 @@ def test_label_decides_between_two_in_one_place():
 @pytest.mark.parametrize(("moved", "matches"), [(0, True), (42, True), (44, False), (100, False)])
 def test_assign_needs_agreement(moved, matches):
     boxes, masks = np.array([beside(moved)]), np.array([beside(0)])
-    assert (box_iou(boxes, masks)[0, 0] >= AGREE) == matches
+    assert (sv.box_iou_batch(boxes, masks)[0, 0] >= AGREE) == matches
     assert assign(boxes, ["dog"], masks, [known("dog")]) == ({0: 0} if matches else {})
 
 
@@ -129,12 +101,11 @@ def test_covered_is_the_share_under_all_others_together():
 
 
 def test_mask_iou():
-    mask = square(0, 8, 0, 8)
-    assert mask_iou(mask, mask) == 1
-    assert mask_iou(mask, square(0, 8, 0, 4)) == mask_iou(square(0, 8, 0, 4), mask) == 0.5
-    assert mask_iou(mask, square(4, 12, 0, 8)) == pytest.approx(1 / 3)
-    assert mask_iou(mask, square(9, 12, 9, 12)) == 0
-    assert mask_iou(square(0, 0, 0, 0), square(0, 0, 0, 0)) == 0
+    mask, half, shifted, apart, nothing = square(0, 8, 0, 8), square(0, 8, 0, 4), square(4, 12, 0, 8), square(9, 12, 9, 12), square(0, 0, 0, 0)
+    expected = [[1, 0.5, 1 / 3, 0, 0], [0.5, 1, 0.2, 0, 0]]
+    assert mask_iou([mask, half], [mask, half, shifted, apart, nothing]).tolist() == [pytest.approx(row) for row in expected]
+    assert mask_iou([nothing], [nothing]).tolist() == [[0]]
+    assert mask_iou([], [mask]).shape == (0, 1) and mask_iou([mask], []).shape == (1, 0)
 
 
 # -- looks -----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import numpy as np
+import supervision as sv
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -65,14 +66,6 @@ def look_of(features: Tensor, logits: Tensor) -> Tensor:
     return F.normalize((features[0].float() * weights).sum((1, 2)), dim=0)
 
 
-def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """IoU of boxes [N, 4] and [M, 4] → [N, M]."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inner = np.clip(high - low, 0, None).prod(-1)
-    area = [(boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (a, b)]
-    return inner / np.maximum(area[0][:, None] + area[1][None] - inner, 1e-9)
-
-
 def assign(boxes: np.ndarray, labels: list[str], masks: np.ndarray, known: list[Known]) -> dict[int, int]:
     """Which detection is of which object in view: row of `boxes` → row of `masks`, as good as it gets in total.
 
@@ -84,7 +77,7 @@ def assign(boxes: np.ndarray, labels: list[str], masks: np.ndarray, known: list[
     from scipy.optimize import linear_sum_assignment  # here, since the first mask should not wait for scipy
 
     named = np.array([[label in other.votes for other in known] for label in labels])
-    overlap = np.where(named, box_iou(boxes, masks), 0)
+    overlap = np.where(named, sv.box_iou_batch(boxes, masks), 0)
     rows, columns = linear_sum_assignment(np.where(overlap >= AGREE, overlap, 0), maximize=True)
     return {int(r): int(c) for r, c in zip(rows, columns) if overlap[r, c] >= AGREE}
 
@@ -96,6 +89,10 @@ def covered(mask: Tensor, others: list[Tensor]) -> float:
     return float((mask & torch.stack(others).any(0)).sum() / mask.sum().clamp(min=1))
 
 
-def mask_iou(a: Tensor, b: Tensor) -> float:
-    """IoU of two masks [h, w] bool."""
-    return float((a & b).sum() / (a | b).sum().clamp(min=1))
+def mask_iou(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """IoU of N and M masks [h, w] bool → [N, M], in one product for all pairs."""
+    if not a or not b:
+        return torch.zeros(len(a), len(b))
+    a, b = (torch.stack(masks).flatten(1).float() for masks in (a, b))
+    both = a @ b.T
+    return both / (a.sum(1)[:, None] + b.sum(1)[None] - both).clamp(min=1)

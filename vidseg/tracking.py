@@ -163,9 +163,9 @@ class Tracking:
         for object_id in list(self._propagator.banks):
             if now.frame.time - self._known[object_id].seen > self._forget_after:
                 self._put_to_sleep(object_id, now)
-        masks = {i: logits > 0 for i, logits in now.logits.items()}
-        ids = sorted(masks, key=lambda i: (self._known[i].born, i))
-        together = [(a, b) for n, a in enumerate(ids) for b in ids[n + 1 :] if mask_iou(masks[a], masks[b]) > COLLAPSED]
+        ids = sorted(now.logits, key=lambda i: (self._known[i].born, i))
+        masks = [now.logits[i] > 0 for i in ids]
+        together = [(ids[a], ids[b]) for a, b in (mask_iou(masks, masks) > COLLAPSED).triu(1).nonzero().tolist()]
         self._agreeing = {pair: self._agreeing.get(pair, 0) + 1 for pair in together}
         for (older, younger), frames in self._agreeing.items():
             if frames >= PATIENCE and younger in self._propagator.banks and older in self._propagator.banks:
@@ -271,7 +271,7 @@ class Tracking:
         if self._boxes is None and (mask is None or covered(mask, list(others.values())) > COVERED):
             self._propagator.remove(newcomer.object_id)
             for other in others if self._redetect and mask is not None else ():
-                if mask_iou(mask, others[other]) > COVERED:  # one thing by two names: evidence for the other name
+                if mask_iou([mask], [others[other]]) > COVERED:  # one thing by two names: evidence for the other name
                     self._known[other].votes[newcomer.label] += newcomer.score
                     if self._known[other].confirmed:
                         self._confirm(other)

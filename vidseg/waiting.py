@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import supervision as sv
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from vidseg.sam.propagator import FrameMasks
+from vidseg.sam.propagator import FrameMasks, enlarged
 from vidseg.tracks import TrackedFrame
 from vidseg.video import Frame
 
@@ -74,9 +73,7 @@ class WaitingFrame:
         best = np.zeros((height, width), np.float32)  # the highest logit so far, and whose it is
         owner = np.full((height, width), -1, np.int16)
         for row, i in enumerate(ids):
-            # Bilinear, as the stock predictor resizes.
-            large = F.interpolate(self.logits[i][None, None].float(), (height, width), mode="bilinear", align_corners=False)
-            large = large[0, 0].cpu().numpy()
+            large = enlarged(self.logits[i], height, width)
             if allow_overlap:
                 masks[row] = large > 0
             else:

@@ -76,9 +76,14 @@ class FrameMasks:
         large = np.zeros((len(self.ids), height, width), bool)
         for i, logits in enumerate(self.logits):
             if self.object_scores[i] > 0:
-                resized = F.interpolate(logits[None, None], (height, width), mode="bilinear", align_corners=False)
-                large[i] = (resized[0, 0] > 0).cpu().numpy()
+                large[i] = enlarged(logits, height, width) > 0
         return large
+
+
+def enlarged(logits: Tensor, height: int, width: int) -> np.ndarray:
+    """Low-resolution logits [h, w] at the size of the frame, [height, width] float32 (bilinear, as the stock predictor resizes)."""
+    large = F.interpolate(logits[None, None].float(), (height, width), mode="bilinear", align_corners=False)
+    return large[0, 0].cpu().numpy()
 
 
 class Propagator:
