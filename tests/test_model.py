@@ -155,6 +155,13 @@ def test_prompt_without_a_word(clip, prompt):
         vidseg.load("demo", device="cpu").track(clip, prompt=prompt)
 
 
+@pytest.mark.parametrize("options", [{"redetect": 0}, {"redetect": -1}, {"redetect": float("nan")}, {"redetect": float("inf")}, {"forget_after": -1}, {"forget_after": float("nan")}], ids=str)
+def test_bad_intervals(alone, clip, options):
+    (name,) = options
+    with pytest.raises(InputError, match=name):
+        alone.track(clip, boxes=[BOX], **options)
+
+
 @pytest.mark.parametrize("boxes", [
     [], [[]], BOX, [[1, 2, 3]], [[1, 2, 3, 4, 5]], [[10, 10, 10, 20]], [[10, 10, 20, 10]], [[20, 20, 10, 10]], [BOX, [1, 2]],
     [[0, 0, float("nan"), 10]], [[0, 0, float("inf"), 10]], [["left", "top", "right", "bottom"]], [[BOX]], 7, [[None] * 4],

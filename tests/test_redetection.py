@@ -6,6 +6,7 @@ of detections, a stand-in detector says what is found on which look.
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,11 +14,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import supervision as sv
+import torch
 
 import vidseg
 from tests.clips import make_clip
+from vidseg.identity import ALIKE, Known
+from vidseg.sam.memory import MAX_CONDITIONING, MemoryBank
 from vidseg.sam.propagator import Propagator
-from vidseg.video import Clip
+from vidseg.tracking import Newcomer
+from vidseg.video import Clip, Frame
+from vidseg.waiting import WaitingFrame
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 IDS = {"dog": 1, "poodle": 3, "cat": 4, "ball": 5}  # in the truth of the park
@@ -452,3 +458,47 @@ def test_frames_before_a_keyframe_do_not_wait(scripted):
 def test_frames_do_not_wait_without_redetection(demo, visit):
     run = demo.track(visit.path, prompt="dog", redetect=None, end=5 / RATE)
     assert [len(run._waiting) for _ in run] == [0] * 5
+
+
+# -- what is kept of an object ---------------------------------------------------------------------------------------
+
+
+def test_second_name_on_one_look_is_no_second_sighting(scripted):
+    """0.5 and 0.35 are too little for an object; a second name beside the first makes them no more."""
+    run = scripted({"dog": [("dog", 0.5), ("cat", 0.45)]}, {"dog": 0.35})
+    assert not any(len(frame.detections) for frame in run) and run.labels == {}
+
+
+def at(index):
+    return WaitingFrame(Frame(index, index / RATE, index, np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
+
+
+def test_present_prompt_stays_when_there_are_too_many(demo, shelf):
+    run, size = demo.track(shelf.path, prompt="dog"), MAX_CONDITIONING
+    old, new = (MemoryBank(3, 3, conditioning=dict.fromkeys(frames)) for frames in (range(0, 25 * size, 25), [1000]))
+    run._propagator.banks = {1: old, 2: new}
+    run._known = {1: Known(born=0, seen=0.0)}
+    run._take_back(at(1000), newcomer=2, lost=1)
+    assert list(run._propagator.banks) == [1]
+    assert list(run._propagator.banks[1].conditioning) == [*range(25, 25 * size, 25), 1000]
+
+
+def test_id_goes_to_whoever_looks_most_like_its_object(demo, shelf):
+    run, left, right = demo.track(shelf.path, prompt="dog"), torch.zeros(32, 32), torch.zeros(32, 32)
+    left[:, :16], right[:, 16:] = 5, 5
+    top = torch.zeros(1, 2, 8, 8)
+    top[0, 0] = 1
+    top[0, 1, :, 4:] = 0.5  # the right half looks a little different
+    run._known = {1: Known(born=0, seen=0.0, confirmed=True, votes=Counter(dog=1.0), looks=[torch.tensor([1.0, 0.0])])}
+    stronger, same = Newcomer(2, "dog", 0.9, right, 0.9), Newcomer(3, "dog", 0.7, left, 0.9)
+    features = SimpleNamespace(top=top)
+    assert all(run._likeness(at(0), features, one)[1] >= ALIKE for one in (stronger, same))
+    assert run._most_alike_first(at(0), features, [stronger, same]) == [same, stronger]
+
+
+def test_what_nothing_could_find_again_is_not_let_go(demo, shelf):
+    """Boxes have no detector behind them: an object out of view is carried to the end, whatever forget_after says."""
+    run = demo.track(shelf.path, boxes=[box_around(shelf, "dog")], forget_after=0, end=2 / RATE)
+    list(run)
+    run._tidy(at(1000))
+    assert list(run._propagator.banks) == [1]

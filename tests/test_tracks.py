@@ -119,6 +119,12 @@ def test_reading_is_lazy_and_a_broken_line_is_named(tmp_path):
     broken(3, lines[2].replace(f'"size": [{HEIGHT}', '"size": [99'))
     broken(4, lines[1])  # frame 0 after frame 1
     broken(3, "")
+    record = json.loads(lines[2])
+    record["objects"][0]["mask"]["counts"] = 7
+    broken(3, json.dumps(record))
+    record = json.loads(lines[2])
+    record["objects"][0]["id"] = 2**70
+    broken(3, json.dumps(record))
 
 
 @pytest.mark.parametrize("text, says", [
