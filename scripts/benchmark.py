@@ -104,7 +104,7 @@ def memory(short: int, long_: int) -> None:
 
 @main.command()
 @click.option("--frames", default=10_000, show_default=True)
-@click.option("--early", default=500, show_default=True, help="Frame to compare the last one with.")
+@click.option("--early", default=500, show_default=True, help="Frame to compare the last one with; a line every so many frames.")
 def stream(frames: int, early: int) -> None:
     """Resident memory late and early in one long run of the demo pair with the five objects of the park."""
     import vidseg
@@ -116,7 +116,7 @@ def stream(frames: int, early: int) -> None:
         looped_clip(clip, frames)
         began, resident = time.perf_counter(), {}
         for frame in model.track(clip, boxes=boxes):
-            if frame.index + 1 in (early, frames // 2, frames):
+            if (frame.index + 1) % early == 0 or frame.index + 1 == frames:
                 resident[frame.index + 1] = resident_mib()
                 click.echo(f"frame {frame.index + 1}: {resident[frame.index + 1]:.1f} MiB resident, {(frame.index + 1) / (time.perf_counter() - began):.1f} frames/s")
     click.echo(f"{machine()}\n{len(boxes)} objects, frame {frames} against frame {early}: ratio {resident[frames] / resident[early]:.3f}")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import supervision as sv
 from scipy.optimize import linear_sum_assignment
 
 from demo_clips import random_scene, write_scenes
@@ -37,10 +38,12 @@ class Score:
     tracked: list[float] = field(default_factory=list)  # J of every object that a track was started for
     last_quarter: list[float] = field(default_factory=list)
     absent: list[bool] = field(default_factory=list)  # frames on which a tracked object is hidden: is it absent?
+    late: list[int] = field(default_factory=list)  # frames from where a hidden object shows again to its first mask
 
     def lines(self) -> str:
         recall, precision = self.right / max(self.true, 1), self.right / max(self.detected, 1)
         hidden = f", absent where hidden {np.mean(self.absent):.3f} of {len(self.absent)}" if self.absent else ""
+        hidden += f", followed again after {', '.join(map(str, self.late))} frames" if self.late else ""
         return (f"detection on keyframes: recall {recall:.3f}, precision {precision:.3f} ({self.right} of {self.true}, {self.detected} boxes)\n"
                 f"J of {len(self.tracked)} tracked objects {np.mean(self.tracked or [0]):.3f}, "
                 f"last quarter {np.mean(self.last_quarter or [0]):.3f}{hidden}")
@@ -49,14 +52,6 @@ class Score:
 def iou(a: np.ndarray, b: np.ndarray) -> float:
     union = (a | b).sum()
     return float((a & b).sum() / union) if union else 1.0
-
-
-def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """[N, 4] and [M, 4] → [N, M]."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inner = np.clip(high - low, 0, None).prod(-1)
-    area = lambda boxes: (boxes[:, 2:] - boxes[:, :2]).prod(-1)
-    return inner / (area(a)[:, None] + area(b)[None] - inner)
 
 
 def score_clip(model, clip: Path, truth: Path, prompt: list[str], score: Score) -> dict[str, float]:
@@ -69,6 +64,7 @@ def score_clip(model, clip: Path, truth: Path, prompt: list[str], score: Score) 
     names = {i: n for d in expected.values() for i, n in zip(d.tracker_id, d.data["class_name"]) if n in prompt}
     pairs: dict[int, int] = {}  # truth id → track id
     overlaps: dict[int, list[float]] = {i: [] for i in names}
+    back: dict[int, int | None] = {}  # hidden objects: the frame on which they show again
     for frame in run:
         found, true = frame.detections, expected[frame.index]
         true = true[[n in prompt for n in true.data["class_name"]]] if len(true) else true
@@ -77,7 +73,7 @@ def score_clip(model, clip: Path, truth: Path, prompt: list[str], score: Score) 
             score.true += len(true)
             score.detected += len(boxes)
             if len(boxes) and len(true):
-                agree = box_iou(boxes.xyxy, true.xyxy) * (boxes.data["class_name"][:, None] == true.data["class_name"][None])
+                agree = sv.box_iou_batch(boxes.xyxy, true.xyxy) * (boxes.data["class_name"][:, None] == true.data["class_name"][None])
                 rows, columns = linear_sum_assignment(-agree)
                 score.right += int((agree[rows, columns] >= MATCH).sum())
             if len(found) and len(true):
@@ -90,8 +86,13 @@ def score_clip(model, clip: Path, truth: Path, prompt: list[str], score: Score) 
             mask = masks.get(pairs.get(object_id))
             if object_id in visible:
                 overlaps[object_id].append(iou(mask, visible[object_id]) if mask is not None else 0.0)
+                if object_id in back:
+                    back[object_id] = frame.index if back[object_id] is None else back[object_id]
+                    if mask is not None:
+                        score.late.append(frame.index - back.pop(object_id))
             elif object_id in pairs:
                 score.absent.append(mask is None)
+                back[object_id] = None
     for object_id in pairs:
         values = overlaps[object_id]
         score.tracked.append(float(np.mean(values)))
