@@ -1,3 +1,4 @@
+import gc
 import os
 import threading
 import time
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from vidseg import decoding, video
 from vidseg.errors import InputError, OutputError
 from vidseg.overlap import Background, prefetch
 from vidseg.video import Clip, parse_time
@@ -60,6 +62,17 @@ def test_every_frame_once_with_its_time(made):
         assert clip.first_time == pytest.approx(5, abs=0.001)
 
 
+def test_a_frame_is_freed_as_soon_as_it_is_read(tmp_path):
+    clip = Clip(make_clip(tmp_path / "a.mp4", CONSTANT))
+    gc.collect()
+    gc.disable()  # frames in a reference cycle would wait for it, and nobody knows for how many frames
+    try:
+        assert sum(1 for _ in clip.frames()) == len(CONSTANT)
+        assert not [thing for thing in gc.get_objects() if type(thing) is av.VideoFrame]
+    finally:
+        gc.enable()
+
+
 def test_range_keeps_true_numbers(made):
     path, times, _ = made
     clip = Clip(path)
@@ -77,12 +90,58 @@ def test_start_between_two_frames_takes_the_later(tmp_path):
     assert next(clip.frames(start=0.5)).index == 13  # frames 12 and 13 are at 0.48 and 0.52 s
 
 
+def counted(monkeypatch, module):
+    """The frames that are decoded through a module from now on."""
+    decoded, decode = [], module.decode
+    monkeypatch.setattr(module, "decode", lambda *a: (decoded.append(f) or f for f in decode(*a)))
+    return decoded
+
+
 def test_starting_late_decodes_little(tmp_path, monkeypatch):
     clip = Clip(make_clip(tmp_path / "a.mp4"))
-    decoded, decode = [], Clip._decode
-    monkeypatch.setattr(Clip, "_decode", lambda *a: (decoded.append(f) or f for f in decode(*a)))
+    decoded = counted(monkeypatch, video)
     assert [f.index for f in clip.frames(start=37 * 0.04)] == [37, 38, 39]
     assert len(decoded) < 12  # from the key frame before, and there is one every 12 frames
+
+
+@pytest.mark.parametrize("room", [1 << 20, 20_000], ids=["a whole group", "a few frames"])
+def test_backwards_is_the_same_in_reverse(made, monkeypatch, room):
+    path, times, _ = made
+    monkeypatch.setattr(video, "BACK_ROOM", room)
+    clip = Clip(path)
+    frames = list(clip.frames())
+    for last, first in [(39, 0), (25, 0), (24, 11), (13, 12), (5, 5), (1, 0), (0, 0)]:
+        back = list(clip.backwards(frames[last], times[first]))
+        assert [(f.index, f.pts, f.time) for f in back] == [(f.index, f.pts, f.time) for f in frames[first:last]][::-1]
+        assert all(np.array_equal(a.image, b.image) for a, b in zip(back, frames[first:last][::-1]))
+
+
+def test_backwards_goes_from_key_frame_to_key_frame(tmp_path, monkeypatch):
+    clip = Clip(make_clip(tmp_path / "a.mp4"))  # a key frame every 12 frames
+    key = list(clip.frames())[36]
+    decoded = counted(monkeypatch, decoding)
+    assert [f.index for f in clip.backwards(key)] == list(range(35, -1, -1))
+    assert len(decoded) <= 36 + 3 * 2  # each frame once, and the one after each group
+
+
+def test_backwards_holds_no_more_than_it_may(tmp_path, monkeypatch):
+    clip = Clip(make_clip(tmp_path / "a.mp4", options={"g": "40"}))  # 64×48 in yuv420p: some 5 kB a frame
+    key = list(clip.frames())[39]
+    sizes, portion = [], video.portion_before
+    monkeypatch.setattr(video, "BACK_ROOM", 50_000)
+    monkeypatch.setattr(video, "portion_before", lambda *a: (part := portion(*a), sizes.append(len(part)))[0])
+    assert len(list(clip.backwards(key))) == 39
+    assert len(sizes) > 3 and max(sizes) <= 10
+
+
+def test_backwards_through_images(tmp_path):
+    for index in range(4):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), picture(index)[..., ::-1])
+    clip = Clip(tmp_path)
+    frames = list(clip.frames())
+    assert [number_of(f.image) for f in clip.backwards(frames[3])] == [2, 1, 0]
+    assert [(f.index, f.time) for f in clip.backwards(frames[3], start=0.04)] == [(2, 0.08), (1, 0.04)]
+    assert list(clip.backwards(frames[0])) == []
 
 
 def test_empty_ranges(tmp_path):

@@ -9,13 +9,14 @@ import itertools
 import math
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidseg.decoding import Damage, announced, cut_short, decode, entry, opened, portion_before, upright
 from vidseg.errors import InputError
 from vidseg.images import IMAGE_SUFFIXES, list_images, read_image
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 IMAGE_RATE = 25  # frames/s given to a folder of images, which has no timing of its own
-ADVICE = "give a video, an image or a folder of images"
+BACK_ROOM = 256 << 20  # bytes of frames that are held where a clip is read backwards
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,6 @@ class Frame:
     time: float  # s: pts × time base, so a clip's first frame need not be at 0
     pts: int  # ticks of the clip's time base; strictly increasing
     image: np.ndarray  # H×W×3 uint8 RGB, upright
-
-
-@dataclass
-class _Damage:
-    found: bool = False  # a packet or the file's end is missing or cannot be decoded
-    resumed: bool = False  # and frames could be read after it
 
 
 class Clip:
@@ -107,6 +102,37 @@ class Clip:
         self.warning = None
         return self._not_empty(self._read_images(first, stop) if self._images else self._read_video(first, stop), start)
 
+    def backwards(self, before: Frame, start: float | None = None) -> Iterator[Frame]:
+        """Frames before the given one of this clip, the latest first, down to `start` (seconds after the clip's first frame).
+
+        The clip is entered at one key packet after the other, from behind. What lies between two of them is held in
+        memory, up to a bound; what lies further apart is decoded again for each portion, and so is a whole clip of a format
+        that cannot be entered. Where a file is damaged, a frame may have another number than forwards; its time is right.
+        """
+        first = self._first_pts + round(Fraction(start or 0) / self.info.time_base)
+        if self._images:
+            for index in range(before.index - 1, first - 1, -1):
+                yield from self._read_images(index, index + 1)
+            return
+        index, stop = before.index, before.pts
+        while index > 0 and stop > first:
+            portion = self._portion(first, stop)
+            if not portion:
+                return
+            stop = portion[0].pts
+            while portion:  # each is dropped as it is handed out
+                frame, index = portion.pop(), index - 1
+                if frame.pts >= first:
+                    yield frame if isinstance(frame, Frame) else Frame(index, float(frame.pts * self.info.time_base), frame.pts, upright(frame, *self._coded_size))
+
+    def _portion(self, first: int, stop: int) -> list:
+        """Some frames right before `stop` (ticks), in order: of PyAV, or where the clip cannot be entered, our own."""
+        portion = portion_before(self.path, self._first_pts, stop, BACK_ROOM)
+        if portion is None:
+            length = max(1, BACK_ROOM // (3 * self.info.width * self.info.height))
+            portion = list(deque(self._read_video(first, stop, seek=False), maxlen=length))
+        return portion
+
     def _not_empty(self, frames: Iterator[Frame], start: float | None) -> Iterator[Frame]:
         frame = None
         for frame in frames:
@@ -136,74 +162,28 @@ class Clip:
 
     # --- video ---
 
-    @contextmanager
-    def _open(self):
-        """The open container and its video stream; InputError if there is none."""
-        import av
-
-        try:
-            container = av.open(self.path)
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise InputError(f"{self.path}: not a video that can be read ({reason(error)}); {ADVICE}") from error
-        with container:
-            # FFmpeg shows plain text as video (its "tty" format), and a song's cover is a video stream
-            pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-            if container.format.name == "tty" or not (pictures or container.streams.audio):
-                raise InputError(f"{self.path}: not a video; {ADVICE}")
-            if not pictures:
-                raise InputError(f"{self.path}: sound without a picture; {ADVICE}")
-            yield container, pictures[0]
-
     def _probe_video(self) -> ClipInfo:
-        with self._open() as (container, stream):
-            frame = next(self._decode(container, stream, _Damage()), None)
+        with opened(self.path) as (container, stream):
+            frame = next(decode(container, stream, Damage()), None)
             if frame is None:
                 raise InputError(f"{self.path}: damaged, not a single frame can be decoded; copy or download it again")
             self._first_pts = frame.pts or 0
             self._coded_size = frame.width, frame.height
-            height, width = _image(frame, *self._coded_size).shape[:2]
+            height, width = upright(frame, *self._coded_size).shape[:2]
             rate = stream.average_rate or stream.guessed_rate or Fraction(IMAGE_RATE)
-            duration = _announced(stream) or (container.duration / 1e6 if container.duration else None)
+            duration = announced(stream) or (container.duration / 1e6 if container.duration else None)
             count = stream.frames or (round(duration * rate) if duration else None)
             audio = bool(container.streams.audio)
             return ClipInfo(self.path, width, height, rate, stream.time_base, count, duration, audio)
 
-    def _decode(self, container, stream, damage: _Damage):
-        """PyAV frames in display order. Damage is noted, not raised, and reading goes on after it."""
-        import av
-
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.FFmpegError:  # the file breaks off here: hand out what the decoder still holds
-                damage.found = True
-                packet = None
-            if packet is not None and packet.is_corrupt:
-                damage.found = True
-                if container.format.name != "mpegts":  # cut by the end of the file; it would give a half grey frame
-                    continue
-            try:
-                yield from stream.codec_context.decode(packet)
-                if damage.found and packet is not None and packet.size and not packet.is_corrupt:
-                    damage.resumed = True
-            except EOFError:
-                return
-            except av.FFmpegError:
-                damage.found = True
-            if packet is None:
-                return
-
     def _read_video(self, first: int, stop: float, seek: bool = True) -> Iterator[Frame]:
-        tick, damage, near = self.info.time_base, _Damage(), None
+        tick, damage, near = self.info.time_base, Damage(), None
         step = max(1, round(1 / (self.info.frame_rate * tick)))  # ticks, for frames without a timestamp
-        with self._open() as (container, stream):
-            frames, index, pts = self._decode(container, stream, damage), 0, None
-            entry = self._entry(first) if seek and first > self._first_pts else None
-            if entry is not None:
-                index, wanted, key = entry
+        with opened(self.path) as (container, stream):
+            frames, index, pts = decode(container, stream, damage), 0, None
+            place = entry(self.path, self._first_pts, first) if seek and first > self._first_pts else None
+            if place is not None:
+                index, wanted, key = place
                 if wanted is None:
                     return
                 container.seek(key, stream=stream)
@@ -223,79 +203,15 @@ class Clip:
                 if damage.found and near is None:
                     near = index
                 if pts >= first:
-                    yield Frame(index, float(pts * tick), pts, _image(frame, *self._coded_size))
+                    yield Frame(index, float(pts * tick), pts, upright(frame, *self._coded_size))
                 index += 1
             else:
-                damage.found |= self._cut_short(stream, pts)
+                damage.found |= cut_short(self.path, stream, pts)
         if damage.resumed and near is not None:
             self.warning = f"{self.path} is damaged near frame {near}: frames there may be missing or wrong"
         elif damage.found and pts is not None:
             at = f"frame {index - 1} ({float(pts * tick) - self.first_time:.1f} s)"
             self.warning = f"{self.path} is damaged after {at}: nothing after it can be read"
-
-    def _entry(self, first: int) -> tuple[int, int | None, int] | None:
-        """Where to enter the clip to get the first frame with pts >= `first` (ticks), without decoding.
-
-        Gives the frame's number, its pts (None if the clip ends before) and the pts of the key
-        frame to seek to. Packets are read without decoding them, and those with an earlier pts are counted: exact
-        for any frame rate where one packet is one frame. That is so in MP4/MOV and Matroska/WebM,
-        but for VP8 with its hidden frames. Elsewhere None: the clip is then decoded from its
-        beginning, which is slower and as exact.
-        """
-        with self._open() as (container, stream):
-            hidden_frames = "vp8" in (stream.codec_context.codec.canonical_name, stream.codec_context.name)
-            if hidden_frames or not container.format.name.startswith(("mov", "matroska")):
-                return None
-            before, wanted, key = 0, None, None
-            for packet in packets(container, stream):
-                if packet.pts is None:
-                    return None
-                if packet.is_discard or packet.pts < self._first_pts:
-                    continue
-                if packet.pts < first:
-                    before += 1
-                elif wanted is None or packet.pts < wanted:
-                    wanted = packet.pts
-                # Not a later key frame, even if it is stored before: frames shown before it may be missing then
-                if packet.is_keyframe and packet.pts <= first:
-                    key = packet.pts
-                # B-frames are stored after a frame shown later; dts <= pts says when none can follow
-                if wanted is not None and packet.dts is not None and packet.dts > wanted:
-                    break
-            return None if key is None else (before, wanted, key)
-
-    def _cut_short(self, stream, pts: int | None) -> bool:
-        """Whether the file ends before what its header announces. Some demuxers do not report that."""
-        if "mp4" in stream.container.format.name:  # the header lists where every packet lies
-            entries = stream.index_entries
-            return len(entries) > 0 and entries[-1].pos + entries[-1].size > os.path.getsize(self.path)
-        announced = _announced(stream)
-        return bool(announced and pts is not None and announced - float(pts * self.info.time_base) > 0.5)
-
-
-def _announced(stream) -> float | None:
-    """Length of the stream in seconds as its header has it, or None."""
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    match = re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))  # Matroska
-    return match and int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) or None
-
-
-def _image(frame, width: int, height: int) -> np.ndarray:
-    """H×W×3 uint8 RGB image of a PyAV frame of width×height, turned upright."""
-    import numpy as np
-
-    image = frame.to_ndarray(format="rgb24", width=width, height=height)  # rescales if a stream changes size midway
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return image
-    # x' = a·x + c·y, y' = b·x + d·y, with the signs of a quarter turn or a mirror image
-    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
-    if abs(a) >= abs(b):
-        flip_x, flip_y = a < 0, d < 0
-    else:
-        image, flip_x, flip_y = image.transpose(1, 0, 2), c < 0, b < 0
-    return np.ascontiguousarray(image[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
 
 
 def parse_time(text: str) -> float:
@@ -305,20 +221,3 @@ def parse_time(text: str) -> float:
     if not match or (match[2] and seconds >= 60) or (match[1] and minutes >= 60):
         raise InputError(f"{text!r} is not a time; write seconds (90), minutes (1:30) or hours (00:01:30.5)")
     return hours * 3600 + minutes * 60 + seconds
-
-
-def packets(container, stream):
-    """Packets of the stream, up to the end or to the first damage."""
-    import av
-
-    try:
-        for packet in container.demux(stream):
-            if packet.size:
-                yield packet
-    except av.FFmpegError:
-        return
-
-
-def reason(error: Exception) -> str:
-    """What the system or FFmpeg says went wrong, without error numbers."""
-    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidseg.decoding import packets, reason, scaler
 from vidseg.errors import InputError, OutputError
 from vidseg.files import atomic_output, check_writable
-from vidseg.video import ClipInfo, packets, reason
+from vidseg.video import ClipInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +80,7 @@ class VideoWriter:
         height, width = image.shape[:2]
         if height % 2 or width % 2:  # H.264 stores colour at half size
             image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p", dst_colorspace="ITU709")
+        frame = scaler().reformat(av.VideoFrame.from_ndarray(image, format="rgb24"), format="yuv420p", dst_colorspace="ITU709")
         self._first = pts if self._first is None else self._first
         self._last = pts
         frame.pts, frame.time_base = pts - self._first, self._info.time_base
