@@ -5,6 +5,7 @@
     uv run python scripts/benchmark.py stream      # resident memory early and late in 10,000 frames
     uv run python scripts/benchmark.py crowd       # time of a frame with 1 to 60 objects
     uv run python scripts/benchmark.py precision   # bfloat16 against float32
+    uv run python scripts/benchmark.py redetect    # what looking again every second adds at full size
 
 Each line says what was measured on which machine. Nothing here is a test: figures differ from machine to machine.
 """
@@ -84,7 +85,8 @@ def looped_clip(path: Path, frames: int) -> None:
 @main.command()
 @click.option("--short", default=200, show_default=True, help="Frames of the short clip.")
 @click.option("--long", "long_", default=2000, show_default=True, help="Frames of the long clip.")
-def memory(short: int, long_: int) -> None:
+@click.option("--from-end", type=int, help="Begin on a keyframe so many frames before the end, and track backwards from there, too.")
+def memory(short: int, long_: int, from_end: int | None) -> None:
     """Peak resident memory of `vidseg track` (demo pair, overlay and tracks written) on a long and a short clip."""
     vidseg = Path(sys.executable).with_name("vidseg")
     peaks = []
@@ -92,8 +94,9 @@ def memory(short: int, long_: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             clip = Path(folder) / "clip.mp4"
             looped_clip(clip, frames)
+            keyframe = [] if from_end is None else ["--keyframe", str(frames - from_end)]
             began = time.perf_counter()
-            process = subprocess.Popen([vidseg, "track", clip, "--prompt", "dog. cat", "--model", "demo"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen([vidseg, "track", clip, "--prompt", "dog. cat", "--model", "demo", *keyframe], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             _, status, usage = os.wait4(process.pid, 0)
             if status:
                 raise click.ClickException(f"vidseg track failed on {frames} frames")
@@ -169,6 +172,26 @@ def crowd(counts: str, frames: int) -> None:
             last = time.perf_counter()
         median = statistics.median(times[8:])  # the first frames have fewer memories
         click.echo(f"{count} objects: {1000 * median:.0f} ms a frame, {1000 * median / count:.1f} ms an object, {len(frame.detections)} of them in view at the end")
+
+
+@main.command()
+@click.option("--objects", default=1, show_default=True, help="Followed from the start; fewer make a look weigh more.")
+@click.option("--rounds", default=2, show_default=True)
+@click.option("--dtype", default="auto", type=click.Choice(["auto", "float32", "bfloat16"]), show_default=True, help="Of SAM; the detector runs in float32.")
+def redetect(objects: int, rounds: int, dtype: str) -> None:
+    """What `--redetect 1` adds to a single keyframe: SAM 2.1 hiera tiny at 1024², Grounding DINO tiny at 800 × 1066, 24 frames/s.
+
+    Random weights: timing does not depend on them. What the networks say is replaced by boxes that stand still.
+    """
+    import torch
+
+    sys.path.insert(0, str(ROOT))
+    import benchmark_redetect
+
+    model, costs = benchmark_redetect.measure(dtype, objects, rounds)
+    click.echo(f"{machine()}, {torch.get_num_threads()} threads; SAM in {model.dtype}")
+    for line in benchmark_redetect.report(costs, objects):
+        click.echo(line)
 
 
 if __name__ == "__main__":

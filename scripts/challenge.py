@@ -2,10 +2,11 @@
 
     uv run python scripts/challenge.py                                   # everything: half an hour and more
     uv run python scripts/challenge.py --family twins --family cuts --clips 1 --methods ours
-    uv run python scripts/challenge.py --keep runs/challenge --json runs/challenge.json
+    uv run python scripts/challenge.py --keep runs/challenge --json runs/challenge.json --pictures runs/pictures
 
 The clips are made by `challenge_clips.py`, the other methods are in `challenge_baselines.py`. Every result is written as
-a tracks file and measured by `vidseg.evaluation`. The detector reads the text prompt in all three.
+a tracks file and measured by `vidseg.evaluation`; `challenge_entries.py` adds how soon it has what comes into the picture,
+and `challenge_pictures.py` draws where it is worst. The detector reads the text prompt in all three.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ import supervision as sv
 from benchmark import machine
 from challenge_baselines import Followed, detect_every, single_keyframe
 from challenge_clips import FAMILIES, HEIGHT, WIDTH, Challenge, make, seed_of
+from challenge_entries import delays, entry_table
+from challenge_pictures import write_strip
 from demo_clips import RATE
 
 import vidseg
-from vidseg.evaluation import evaluate
+from vidseg.evaluation import compare, evaluate
 from vidseg.model import Model
 from vidseg.waiting import bounds
 from vidseg.tracks import TrackedFrame, TracksWriter
@@ -46,11 +49,12 @@ def as_tracked(frames: Iterable[Followed]) -> Iterator[TrackedFrame]:
             data={"class_name": np.array([followed.labels[i] for i in ids], dtype=str)}))
 
 
+OURS = "ours"
 # What each method makes of a clip (model, path, phrases): one TrackedFrame a frame.
 METHODS: dict[str, Callable[[Model, Path, list[str]], Iterable[TrackedFrame]]] = {
     "keyframe": lambda model, clip, phrases: as_tracked(single_keyframe(model, clip, phrases)),
     "every 20": lambda model, clip, phrases: as_tracked(detect_every(model, clip, phrases)),
-    "ours": lambda model, clip, phrases: model.track(clip, prompt=phrases),
+    OURS: lambda model, clip, phrases: model.track(clip, prompt=phrases),
 }
 
 
@@ -92,18 +96,44 @@ def table(scores: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def results_of(challenge: Challenge, methods: Iterable[str]) -> dict[str, Path]:
+    """Where each method's result of a clip is written: beside the clip."""
+    return {method: challenge.clip.with_name(f"{challenge.clip.stem}.{method.replace(' ', '-')}.tracks.jsonl") for method in methods}
+
+
+def measure(model: Model, challenge: Challenge, methods: Iterable[str]) -> list[dict]:
+    """Run methods on a clip. Of each: family, seed, method, figures as of `score`, and the delays of what enters (None: never found)."""
+    entries = []
+    for method, result in results_of(challenge, methods).items():
+        figures = score(model, method, challenge, result)
+        click.echo(f"{challenge.clip.stem}, {method}: " + ", ".join(f"{k} {v:.3g}" for k, v in figures.items()), err=True)
+        late = delays(list(compare(result, challenge.truth)), challenge.entries)
+        entries.append({"family": challenge.family, "seed": challenge.seed, "method": method, **figures, "delays": list(late.values())})
+    return entries
+
+
+def picture_worst(folder: Path, challenges: list[Challenge], scores: list[dict], methods: Iterable[str]) -> None:
+    """Draw the one of some clips on which OURS has the lowest HOTA."""
+    hota = {entry["seed"]: entry["HOTA"] for entry in scores if entry["method"] == OURS}
+    worst = min(challenges, key=lambda challenge: hota[challenge.seed])
+    click.echo(f"{write_strip(folder, worst, results_of(worst, methods), OURS)}: HOTA {hota[worst.seed]:.3f}", err=True)
+
+
 @click.command(help=__doc__.split("\n\n")[0])
 @click.option("--family", "families", multiple=True, type=click.Choice(list(FAMILIES)), help="Only this one; may be given again.")
 @click.option("--clips", default=3, show_default=True, help="Clips of each family.")
 @click.option("--methods", default=",".join(METHODS), show_default=True, help="Which to run, separated by commas.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Folder for clips, truth and results.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File for the figures of every clip.")
+@click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Folder for a picture of the worst clip of each family.")
 @click.option("--sam", help="Checkpoint to score instead of the bundled one.")
 @click.option("--detector", help="Checkpoint to score instead of the bundled one.")
-def main(families, clips, methods, keep, json_file, sam, detector) -> None:
+def main(families, clips, methods, keep, json_file, pictures, sam, detector) -> None:
     methods, families = [name.strip() for name in methods.split(",")], families or list(FAMILIES)
     if unknown := set(methods) - set(METHODS):
         raise click.BadParameter(f"no method is called {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
+    if pictures and OURS not in methods:
+        raise click.BadParameter(f"--pictures shows where {OURS!r} is worst: add it to --methods")
     model = vidseg.load("demo", sam=sam, detector=detector)
     seeds = {family: [seed_of(family, number) for number in range(clips)] for family in families}
     click.echo(f"{machine()}, {model.device}, {model.dtype}")
@@ -113,14 +143,13 @@ def main(families, clips, methods, keep, json_file, sam, detector) -> None:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for family in families:
+            challenges = []
             for number in range(clips):
-                challenge = make(family, number, folder)
-                for method in methods:
-                    result = folder / f"{family}-{number}.{method.replace(' ', '-')}.tracks.jsonl"
-                    figures = score(model, method, challenge, result)
-                    scores.append({"family": family, "seed": challenge.seed, "method": method, **figures})
-                    click.echo(f"{family} {number}, {method}: " + ", ".join(f"{k} {v:.3g}" for k, v in figures.items()), err=True)
-    click.echo(table(scores))
+                challenges.append(make(family, number, folder))
+                scores += measure(model, challenges[-1], methods)
+            if pictures:
+                picture_worst(pictures, challenges, scores, methods)
+    click.echo(f"{table(scores)}\n{entry_table(scores)}")
     if json_file:
         json_file.write_text(json.dumps({"machine": machine(), "models": model.names, "seeds": seeds, "scores": scores}, indent=1) + "\n")
 

@@ -28,6 +28,7 @@ from vidseg.tracks import TracksWriter, read_tracks
 HEIGHT, WIDTH = 360, 640
 ASPECT = WIDTH / HEIGHT
 LEAST = 40  # pixels: of what shows less than this, the truth says that it cannot be seen
+ENTERED = 0.1  # share of an object's full area that shows where it has come into the picture
 
 # Names of the demo detector without thin things (bicycle, key), whose outline its segmenter cannot draw, and without
 # those that it overlooks in more than one picture of six.
@@ -80,7 +81,8 @@ class Plan:
 class Challenge:
     """A clip to track, as files.
 
-    prompt: phrases. wrap: what to put around the detector before the clip is tracked, None for nothing.
+    prompt: phrases. entries: on which frame each object comes into the picture, see `entries`.
+    wrap: what to put around the detector before the clip is tracked, None for nothing.
     """
 
     family: str
@@ -88,6 +90,7 @@ class Challenge:
     clip: Path
     truth: Path
     prompt: list[str]
+    entries: dict[int, int]
     wrap: Callable[..., FaultyDetector] | None = None
 
 
@@ -105,15 +108,43 @@ def play(plan: Plan, height: int, width: int, noisy: bool = True):
 
 def visible(plan: Plan, shrink: int = 4) -> np.ndarray:
     """[T, objects] pixels of each object that show on each frame, in column id − 1, estimated from a small drawing."""
-    rows = []
-    for _, owner, shot in play(plan, HEIGHT // shrink, WIDTH // shrink, noisy=False):
-        row = np.zeros(plan.objects, int)
-        counts = np.bincount(owner.ravel(), minlength=len(shot.ids) + 1)[1:]
-        for object_id, count in zip(shot.ids, counts):
+    frames = play(plan, HEIGHT // shrink, WIDTH // shrink, noisy=False)
+    return np.array([pixels(owner, shot.ids, plan.objects) for _, owner, shot in frames]) * shrink**2
+
+
+def pixels(owner: np.ndarray, ids: Sequence[int], objects: int) -> np.ndarray:
+    """[objects] pixels of each object in an `owner` of sprites that have these ids, in column id − 1."""
+    counts = np.bincount(owner.ravel(), minlength=len(ids) + 1)
+    row = np.zeros(objects, int)
+    for object_id, count in zip(ids, counts[1:]):
+        if object_id:
+            row[object_id - 1] = count
+    return row
+
+
+def full_areas(plan: Plan) -> np.ndarray:
+    """[T, objects] pixels that each object would cover if nothing hid it and the picture had no edge, in column id − 1.
+
+    0 where an object is not in the scene. (The areas of `draw` end at the edge of the picture.)
+    """
+    areas = []
+    for shot in plan.shots:
+        part = np.zeros((len(shot.frames), plan.objects))
+        for sprite, object_id, poses in zip(shot.scene.sprites, shot.ids, shot.scene.poses[shot.frames].transpose(1, 0, 2)):
             if object_id:
-                row[object_id - 1] = count * shrink**2
-        rows.append(row)
-    return np.array(rows)
+                solid = (sprite.levels[0][..., 3] > 0.5).mean()  # of the square tile, whose side is the pose's size
+                part[:, object_id - 1] = solid * (poses[:, 2] * HEIGHT) ** 2
+        areas.append(part)
+    return np.concatenate(areas)
+
+
+def entries(shown: np.ndarray, areas: np.ndarray) -> dict[int, int]:
+    """By id, the first frame on which an object shows ENTERED of its area; without those that do so on the first frame.
+
+    shown, areas: [T, objects] pixels that can be seen, and that there are.
+    """
+    there = (shown > 0) & (shown >= ENTERED * areas)
+    return {column + 1: int(frames.argmax()) for column, frames in enumerate(there.T) if frames.any() and not frames[0]}
 
 
 def gaps(shown: np.ndarray) -> list[tuple[int, int]]:
@@ -129,9 +160,9 @@ def make(family: str, number: int, folder: Path) -> Challenge:
     plan = draft(family, number)
     stem = f"{family}-{number}"
     clip, truth = folder / f"{stem}.mp4", folder / f"{stem}.truth.jsonl"
-    write_plan(plan, clip, truth)
+    shown = write_plan(plan, clip, truth)
     wrap = None if plan.faults is None else partial(FaultyDetector, seed=plan.faults)
-    return Challenge(family, seed, clip, truth, plan.prompt, wrap)
+    return Challenge(family, seed, clip, truth, plan.prompt, entries(shown, full_areas(plan)), wrap)
 
 
 def seed_of(family: str, number: int) -> int:
@@ -149,16 +180,20 @@ def draft(family: str, number: int) -> Plan:
     raise RuntimeError(f"{family} {number}: no plan in 200 is what the family promises")
 
 
-def write_plan(plan: Plan, clip: Path, truth: Path) -> None:
+def write_plan(plan: Plan, clip: Path, truth: Path) -> np.ndarray:
+    """Write a plan as a video and its truth. Returns [T, objects] pixels of each object that show, in column id − 1."""
+    shown = []
     header = {"clip": clip.name, "width": WIDTH, "height": HEIGHT, "frame_rate": f"{RATE}/1", "time_base": f"1/{RATE}",
               "prompts": plan.prompt, "models": {"truth": "scripts/challenge_clips.py"}, "vidseg": "0.1.0"}
     with TracksWriter(truth, header) as tracks:
         def pictures():
             for index, (image, owner, shot) in enumerate(play(plan, HEIGHT, WIDTH)):
+                shown.append(pixels(owner, shot.ids, plan.objects))
                 names = [sprite.name or "" for sprite in shot.scene.sprites]
                 tracks.write(truth_frame(index, wanted_only(owner, shot.ids), names, shot.ids))
                 yield image
         write_clip(clip, pictures())
+    return np.array(shown)
 
 
 def wanted_only(owner: np.ndarray, ids: Sequence[int]) -> np.ndarray:

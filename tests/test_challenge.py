@@ -5,16 +5,21 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import supervision as sv
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 import challenge_clips as clips  # noqa: E402
+from challenge_entries import delays, entry_table, partners, summary  # noqa: E402
+from challenge_pictures import GAP, LARGEST, LINE, TILE, numbers_of, worst_frames, write_strip, wrong  # noqa: E402
 from challenge_clips import FAMILIES, HEIGHT, LEAST, RATE, WIDTH, FaultyDetector, gaps, play, visible, wanted_only  # noqa: E402
-from demo_world import FONT  # noqa: E402
+from demo_clips import truth_frame  # noqa: E402
+from demo_world import FONT, draw  # noqa: E402
 
-from vidseg.tracks import read_tracks  # noqa: E402
+from vidseg.evaluation import compare  # noqa: E402
+from vidseg.tracks import TracksWriter, read_tracks  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not FONT.exists(), reason="the emoji font is not installed")
 
@@ -136,6 +141,30 @@ def test_truth_file(tmp_path):
             assert np.array_equal(mask, owner == place + 1) and name == shot.scene.sprites[place].name
 
 
+def test_full_areas_are_those_of_the_drawing_also_beyond_the_edge():
+    plan = draft("late")
+    areas, scene, frames = clips.full_areas(plan), plan.shots[0].scene, (0, 60, -1)
+    for t in frames:
+        centred = replace(scene, poses=scene.poses.copy())
+        centred.poses[t, :, :2] = scene.camera[t] + (clips.ASPECT / 2, 0.5)  # all of each inside the picture
+        _, _, drawn = draw(centred, t, HEIGHT, WIDTH)
+        assert areas[t] == pytest.approx(drawn, rel=0.04)
+    _, _, inside = draw(scene, 0, HEIGHT, WIDTH)
+    assert (inside[2:] == 0).all() and (areas[0, 2:] > 1000).all()  # not yet come in
+
+
+def test_full_areas_over_cuts():
+    plan = draft("cuts")
+    there, shot = clips.full_areas(plan) > 0, np.repeat([0, 1, 0], [len(shot.frames) for shot in plan.shots])
+    assert np.array_equal(there, shot[:, None] == [0, 0, 0, 1, 1, 1])
+
+
+def test_entries_are_where_a_tenth_shows():
+    areas = np.array([[100, 100, 100, 0, 100]] * 5, float)
+    shown = np.array([[10, 0, 0, 0, 9], [9, 9, 0, 0, 9], [0, 10, 99, 0, 9], [99, 9, 0, 0, 9], [99, 99, 99, 0, 9]])
+    assert clips.entries(shown, areas) == {2: 2, 3: 2}  # 1 is there from the start; 4 and 5 never enter
+
+
 # -- the detector that errs ------------------------------------------------------------------------------------------
 
 
@@ -188,3 +217,84 @@ def test_faults_where_nothing_is_found():
     detector = FaultyDetector(Blind(), 3)
     counts = [len(detector.detect(image, ["dog"])) for image in pictures(10)]
     assert 0 in counts and max(counts) > 0
+
+
+# -- how soon a result has what enters, and pictures of where it is worst ------------------------------------------------
+
+
+def tracks_file(path, *lives, frames=30):
+    """A tracks file of squares. lives: (id, its frames, x of its left side); a square is 40 pixels wide and high."""
+    header = {"clip": "clip.mp4", "width": WIDTH, "height": HEIGHT, "frame_rate": f"{RATE}/1", "time_base": f"1/{RATE}",
+              "prompts": ["dog"], "models": {}, "vidseg": "0"}
+    with TracksWriter(path, header) as tracks:
+        for t in range(frames):
+            owner = np.zeros((HEIGHT, WIDTH), np.uint8)
+            for place, (_, there, x) in enumerate(lives, start=1):
+                if t in there:
+                    owner[100:140, x : x + 40] = place
+            tracks.write(truth_frame(t, owner, ["dog"] * len(lives), [object_id for object_id, _, _ in lives]))
+    return path
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """Truth and result: 1 is there and found, 2 enters on frame 10 and is written 3 frames late, 3 enters on frame 12 and
+    is written a frame early, 4 enters on frame 20 and is never found, though something of the result touches it."""
+    truth = tracks_file(tmp_path / "truth.jsonl", (1, range(30), 0), (2, range(10, 30), 100), (3, range(12, 30), 200), (4, range(20, 30), 300))
+    result = tracks_file(
+        tmp_path / "result.jsonl", (7, range(30), 2), (9, range(13, 30), 105), (5, range(11, 25), 200), (6, range(20, 30), 330))
+    return list(compare(result, truth))
+
+
+def test_delays(frames):
+    assert partners(frames) == {1: 7, 2: 9, 3: 5}
+    assert delays(frames, {2: 10, 3: 12, 4: 20}) == {2: 3, 3: -1, 4: None}
+    assert delays(frames, {}) == {}
+
+
+def test_what_takes_over_late_is_the_partner(tmp_path):
+    """Of two ids for one object the one that covers more of its life counts, not the one that comes first."""
+    truth = tracks_file(tmp_path / "truth.jsonl", (1, range(5, 30), 0))
+    result = tracks_file(tmp_path / "result.jsonl", (1, range(5, 10), 0), (2, range(10, 30), 0))
+    assert delays(list(compare(result, truth)), {1: 5}) == {1: 5}
+
+
+def test_summary_of_delays():
+    assert summary([3, -1, None, 0]) == "  4 enter, 1 never found; median +0, worst +3, 2 of 3 within 2 frames"
+    assert summary([-9, 1]) == "  2 enter, 0 never found; median -4, worst -9, 1 of 2 within 2 frames"
+    assert summary([None]) == "  1 enter, 1 never found"
+    scores = [{"family": family, "method": "ours", "delays": values} for family, values in (("late", [2]), ("twins", []), ("late", [4]))]
+    _, late, all_ = entry_table(scores).split("\n")
+    assert late.split() == ["late", "ours", *summary([2, 4]).split()] and all_.split()[2:] == late.split()[2:]
+    assert entry_table(scores[1:2]) == ""  # where nothing enters
+
+
+def test_what_is_wrong_on_a_frame(frames):
+    paired = partners(frames)
+    assert wrong(frames[5], paired) == {"missing": [], "off": [], "extra": []}
+    assert wrong(frames[11], paired) == {"missing": [2], "off": [], "extra": [5]}
+    assert wrong(frames[22], paired) == {"missing": [4], "off": [], "extra": [6]}
+    assert wrong(frames[29], paired) == {"missing": [3, 4], "off": [], "extra": [6]}
+    assert wrong(frames[29], {1: 7, 2: 7}) == {"missing": [3, 4], "off": [2], "extra": [9, 6]}
+    assert numbers_of(frames, paired) == {7: 1, 9: 2, 5: 3, 6: 5}
+
+
+def test_the_worst_frames_lie_apart(frames):
+    """Most objects are wrong from frame 25 on, then from 20 on and on frame 11: of each stretch one, five frames apart."""
+    chosen = worst_frames(frames, partners(frames))
+    assert len(chosen) == 3 and (np.diff(chosen) >= 5).all() and 25 <= chosen[-1] and 11 in chosen
+
+
+def test_pictures(tmp_path):
+    """A picture has a row for the truth and each result, small enough a file, and is the same each time."""
+    challenge = clips.make("twins", 0, tmp_path)
+    empty = tracks_file(tmp_path / "empty.jsonl", frames=120)
+    results = {"other": challenge.truth, "ours": empty}
+    path = write_strip(tmp_path / "pictures", challenge, results, "ours")
+    first = path.read_bytes()
+    assert path.name == "twins-0.jpg" and len(first) <= LARGEST
+    picture = cv2.imread(str(path))
+    assert picture.shape == (3 * (TILE[1] + 2 * LINE + GAP), 3 * (TILE[0] + GAP), 3)
+    truth, ours, other = np.split(picture.astype(int), 3)
+    assert abs(truth - ours)[2 * LINE + GAP :].max() > 60 and abs(truth - other)[2 * LINE + GAP :].mean() < 1
+    assert write_strip(tmp_path / "pictures", challenge, results, "ours").read_bytes() == first
