@@ -1,6 +1,6 @@
 """The engine against the stock predictor, full-size networks with random weights, one table a command:
 
-    uv run python scripts/benchmark_engine.py speed            # time of a frame, side by side
+    uv run python scripts/benchmark_engine.py speed            # time of a frame, side by side (--device cuda --compile: on a GPU)
     uv run python scripts/benchmark_engine.py parts            # where the time of a frame goes
     uv run python scripts/benchmark_engine.py parity dog.mp4   # the same numbers, on real footage?
 
@@ -9,6 +9,7 @@ Each line says what was measured on which machine.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from unittest.mock import patch
 import click
 
 from benchmark import ROOT, machine
+from benchmark_frames import SIZES, clock, our_frame, stock_frame, transformers_frame
 
 
 @click.group()
@@ -31,7 +33,10 @@ def main() -> None:
 @click.option("--objects", default="1,4", show_default=True, help="Numbers of objects, with commas.")
 @click.option("--repeats", default=3, show_default=True)
 @click.option("--dtypes", default="float32,bfloat16", show_default=True)
-def speed(objects: str, repeats: int, dtypes: str) -> None:
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--sizes", default="tiny", show_default=True, help=f"With commas: {', '.join(SIZES)}.")
+@click.option("--compile", is_flag=True, help="Ours compiled as well, and on CUDA the stock predictor with `vos_optimized=True`.")
+def speed(objects: str, repeats: int, dtypes: str, device: str, sizes: str, compile: bool) -> None:
     """Time of one frame (encoding, propagation, memory), hiera tiny at 1024², bank full, ours and others' in turn.
 
     Random weights: timing does not depend on them. The others are the stock predictor and transformers' Sam2VideoModel,
@@ -43,28 +48,40 @@ def speed(objects: str, repeats: int, dtypes: str) -> None:
     from tests.sam import stock
     from vidseg.sam.build import instantiate_config
 
-    torch.manual_seed(0)
-    network = instantiate_config(stock.FULL).eval()
-    predictor = stock.stock_predictor(stock.FULL, network.state_dict())
-    pixels = torch.randn(1, 3, 1024, 1024)
+    cuda = torch.device(device).type == "cuda"
+    warm_up, digits = (4, 4) if cuda else (1, 2)  # rounds; a CUDA graph is recorded in the second round, and run from the third on
+    pixels = torch.randn(1, 3, 1024, 1024, device=device)
     click.echo(machine())
-    for count in map(int, objects.split(",")):
+    for size, count in itertools.product(sizes.split(","), map(int, objects.split(","))):
+        torch.manual_seed(0)
+        config = stock.FULL.with_name(f"sam2.1_hiera_{SIZES[size]}.yaml")
+        network = instantiate_config(config).eval()
+        predictor = stock.stock_predictor(config, network.state_dict()).to(device)
+        quick = stock.stock_predictor(config, network.state_dict(), vos_optimized=True).to(device) if cuda and compile else None
+        network.to(device)
         runs = {}
         for dtype in dtypes.split(","):
             runs[f"stock, {dtype}"] = stock_frame(predictor, pixels, count, dtype)
-            runs[f"transformers, {dtype}"] = transformers_frame(pixels, count, dtype)
+            if quick:
+                runs[f"stock vos_optimized, {dtype}"] = stock_frame(quick, pixels, count, dtype)
+            if size == "tiny":  # transformers' default config
+                runs[f"transformers, {dtype}"] = transformers_frame(pixels, count, dtype)
             runs[f"vidseg, {dtype}"] = our_frame(network, pixels, count, dtype)
+            if compile:
+                runs[f"vidseg compiled, {dtype}"] = our_frame(network, pixels, count, dtype, compile=True)
         times = {name: [] for name in runs}
-        for number in range(repeats + 1):  # the first round warms up
+        for number in range(repeats + warm_up):
             for name, run in runs.items():
-                began = time.perf_counter()
+                began = clock(cuda)
                 run()
-                if number:
-                    times[name].append(time.perf_counter() - began)
+                if number >= warm_up:
+                    times[name].append(clock(cuda) - began)
         medians = {name: statistics.median(values) for name, values in times.items()}
+        where = f"{size}, " * (sizes != "tiny")
         for name, values in times.items():
-            ours = [f"{medians[name] / medians[other]:.1f} × vidseg, {dtype}" for dtype in dtypes.split(",") if (other := f"vidseg, {dtype}") != name]
-            click.echo(f"{count} object{'s' * (count > 1)}, {name}: median {medians[name]:.2f} s a frame ({min(values):.2f}–{max(values):.2f}); {'; '.join(ours)}")
+            ours = [f"{medians[name] / medians[other]:.1f} × {other}" for other in runs if other.startswith("vidseg") and other != name]
+            click.echo(f"{where}{count} object{'s' * (count > 1)}, {name}: median {medians[name]:.{digits}f} s a frame "
+                       f"({min(values):.{digits}f}–{max(values):.{digits}f}); {'; '.join(ours)}")
 
 
 @main.command()
@@ -77,13 +94,13 @@ def parts(objects: int, dtype: str, repeats: int) -> None:
 
     sys.path.insert(0, str(ROOT))
     from tests.sam import stock
-    from vidseg.sam import propagator
+    from vidseg.sam import propagator, step
     from vidseg.sam.build import instantiate_config
 
     network = instantiate_config(stock.FULL).eval()
     run = our_frame(network, torch.randn(1, 3, 1024, 1024), objects, dtype)
-    names = {"image encoder": (propagator.Propagator, "embed_tensor"), "memory attention": (propagator.Propagator, "_read_memory"),
-             "mask decoder": (type(network), "_forward_sam_heads"), "hole filling": (propagator, "fill_holes"), "memory encoder": (propagator.Propagator, "_write_memory")}
+    names = {"image encoder": (propagator.Propagator, "embed_tensor"), "memory attention": (step.Step, "read"),
+             "mask decoder": (type(network), "_forward_sam_heads"), "hole filling": (propagator, "fill_holes"), "memory encoder": (step.Step, "write")}
     run()
     rounds: list[dict[str, float]] = []
     for _ in range(repeats):
@@ -109,80 +126,6 @@ def timed(function, spent: dict[str, float], name: str):
             spent[name] += time.perf_counter() - began
 
     return wrapper
-
-
-FULL_BANK = 17  # number of the frame that is timed: six memories and fifteen pointers lie before it
-
-
-def our_frame(network, pixels, count: int, dtype: str):
-    """A call that propagates `count` objects with full banks by one frame."""
-    import torch
-
-    from vidseg.sam.memory import Memory
-    from vidseg.sam.prompts import Box
-    from vidseg.sam.propagator import Propagator
-
-    engine = Propagator(network, getattr(torch, dtype))
-    engine.prompt(engine.embed_tensor(pixels, 720, 1280), 0, {i: Box((300, 200, 700, 600)) for i in range(count)})
-
-    def run() -> None:
-        for bank in engine.banks.values():
-            memory = bank.conditioning[0]
-            for t in range(1, FULL_BANK):
-                bank.add_recent(t, Memory(memory.features, memory.pointer))
-            bank.recent.pop(FULL_BANK, None)
-            bank.latest = FULL_BANK - 1
-        engine.step(engine.embed_tensor(pixels, 720, 1280), FULL_BANK)
-
-    return run
-
-
-def stock_frame(predictor, pixels, count: int, dtype: str):
-    """The same with the stock predictor: one encoding, then one object after another."""
-    import pytest
-    import torch
-
-    from tests.sam import stock
-
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        state = stock.start(predictor, pixels.expand(FULL_BANK + 1, -1, -1, -1), 720, 1280, monkeypatch)
-    for i in range(count):
-        predictor.add_new_points_or_box(state, 0, i, box=(300, 200, 700, 600))
-    predictor.propagate_in_video_preflight(state)
-    for outputs in state["output_dict_per_obj"].values():
-        outputs["non_cond_frame_outputs"] = {t: outputs["cond_frame_outputs"][0] for t in range(1, FULL_BANK)}
-
-    def run() -> None:
-        state["cached_features"] = {}
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
-            for outputs in state["output_dict_per_obj"].values():
-                predictor._run_single_frame_inference(state, outputs, FULL_BANK, 1, False, None, None, False, True)
-
-    return run
-
-
-def transformers_frame(pixels, count: int, dtype: str):
-    """The same with transformers' `Sam2VideoModel`, whose default config is hiera tiny."""
-    import torch
-    from transformers import Sam2VideoConfig, Sam2VideoModel
-    from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
-
-    model = Sam2VideoModel(Sam2VideoConfig()).eval()
-    session = Sam2VideoInferenceSession(pixels.expand(FULL_BANK + 1, -1, -1, -1), 720, 1280, dtype=torch.float32)
-    for i in range(count):
-        corners = {"point_coords": torch.tensor([[[[240.0, 284.0], [560.0, 853.0]]]]), "point_labels": torch.tensor([[[2, 3]]], dtype=torch.int32)}
-        session.add_point_inputs(session.obj_id_to_idx(i), 0, corners)
-        session.obj_with_new_inputs.append(i)
-    model(session, frame_idx=0)
-    for outputs in session.output_dict_per_obj.values():
-        outputs["non_cond_frame_outputs"] = {t: outputs["cond_frame_outputs"][0] for t in range(1, FULL_BANK)}
-
-    def run() -> None:
-        session.cache.clear_all()
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
-            model(session, frame_idx=FULL_BANK)
-
-    return run
 
 
 @main.command()

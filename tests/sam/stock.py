@@ -18,9 +18,11 @@ SMALL = Path(__file__).parents[2] / "vidseg/demo/sam/config.yaml"
 FULL = Path(stock_module.__file__).parent / "configs/sam2.1/sam2.1_hiera_t.yaml"
 
 
-def stock_predictor(config: Path, state: dict):
+def stock_predictor(config: Path, state: dict, vos_optimized: bool = False):
     """What `build_sam2_video_predictor` builds from a config, with the given weights."""
     overrides = {**STOCK_OVERRIDES, "_target_": "sam2.sam2_video_predictor.SAM2VideoPredictor", "fill_hole_area": 8}
+    if vos_optimized:
+        overrides |= {"_target_": "sam2.sam2_video_predictor.SAM2VideoPredictorVOS", "compile_image_encoder": True}
     predictor = instantiate(OmegaConf.merge(OmegaConf.load(config).model, overrides))
     predictor.load_state_dict(state)
     return predictor.eval()

@@ -54,3 +54,11 @@ def test_small_batches_give_the_same_masks(network, monkeypatch):
     for together, apart in zip(*results):
         assert together.ids == apart.ids == list(range(5))
         assert torch.allclose(together.logits, apart.logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("count, limit, compiled, sizes", [
+    (5, 100, False, [5]), (5, 2, False, [2, 2, 1]), (13, 100, True, [8, 4, 1]), (20, 100, True, [8, 8, 4]), (7, 3, True, [2, 2, 2, 1]), (2, 1, True, [1, 1]),
+])  # fmt: skip
+def test_batches_of_a_compiled_step_have_few_sizes(count, limit, compiled, sizes):
+    batches = list(batch.cut(list(range(count)), limit, compiled))
+    assert [len(each) for each in batches] == sizes and sum(batches, []) == list(range(count))

@@ -11,9 +11,9 @@ What makes it cheaper, none of which changes the result beyond rounding:
   the first half, and the turning is a few products of whole halves.
 * Memories keep the layout in which they are stored, channels first, and so do the keys made of them: that is the layout
   in which a matrix product wants them.
-* On the CPU, plain matrix products over blocks replace fused attention, which gains nothing there from values that are
+* Plain matrix products over blocks replace fused attention, which gains nothing on a CPU from values that are
   narrower than the keys; the blocks bound the scratch memory. Weights are powers of two, whose exponent the queries
-  carry: quicker than powers of e, and the same after the division by their sum.
+  carry: quicker than powers of e, and the same after the division by their sum. (`vidseg.sam.fused` is for GPUs.)
 """
 
 from __future__ import annotations
@@ -68,13 +68,12 @@ class MemoryAttention:
         """
         tokens = frame + 0.1 * position if self.pos_enc_at_input else frame
         places, memory = (memory + memory_position).to(self.dtype), memory.to(self.dtype)
-        # A CPU takes one object after the other: the keys of several would only leave its cache.
-        at_once = 1 if frame.device.type == "cpu" else len(memory)
+        # One object after the other: the keys of several would only leave the processor's cache.
         for number, layer in enumerate(self.layers):
-            tokens = tokens + torch.cat([self._own(layer, part) for part in self._normed(tokens, layer.norm1).split(at_once)])
+            tokens = tokens + torch.cat([self._own(layer, part) for part in self._normed(tokens, layer.norm1).split(1)])
             if number == 0:
                 tokens = tokens.expand(len(memory), -1, -1)  # up to here all objects are the same
-            parts = zip(*(x.split(at_once) for x in (self._normed(tokens, layer.norm2), memory, places)))
+            parts = zip(*(x.split(1) for x in (self._normed(tokens, layer.norm2), memory, places)))
             tokens = tokens + torch.cat([self._cross(layer, *part, pointers) for part in parts])
             tokens = tokens + torch.cat([layer.feed_forward(part) for part in self._normed(tokens, layer.norm3).split(FFN_BLOCK, 1)], 1)
         return self.norm(tokens)
@@ -156,9 +155,6 @@ class BlockedAttention:
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """query [B, N, C], key [B, C, K], value [B, K, V], all of one dtype → [B, N, V]."""
-        if query.device.type != "cpu":
-            key = key.transpose(1, 2).contiguous()
-            return F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None], scale=1 / LOG2_E)[:, 0]
         out = query.new_empty(*query.shape[:2], value.shape[2])
         in_blocks = self._in_key_blocks if query.dtype == torch.float32 else self._in_query_blocks
         for one in zip(query, key, value, out):

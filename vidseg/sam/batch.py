@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +12,21 @@ if TYPE_CHECKING:
 
 CPU_BUDGET = 2 << 30  # a larger batch is no faster on a CPU
 UNKNOWN = 1 << 30  # what is taken for free where the system does not say
+# Batches of a compiled step. Every size is compiled once, which takes a minute, so there are few of them. Objects that do
+# not fill a batch go in smaller ones: batches filled up with nothing would cost as much as full ones, and one object of
+# the real networks keeps a GPU busy as it is.
+COMPILED_SIZES = (8, 4, 2, 1)
+
+
+def cut(ids: list[int], limit: int, compiled: bool) -> Iterator[list[int]]:
+    """Objects in batches of at most `limit`; of no sizes but `COMPILED_SIZES` for a compiled step."""
+    start = 0
+    while start < len(ids):
+        size = min(limit, len(ids) - start)
+        if compiled:
+            size = next(fitting for fitting in COMPILED_SIZES if fitting <= size)
+        yield ids[start : start + size]
+        start += size
 
 
 def batch_limit(network: SAM2Base, memories: int, device: torch.device) -> int:

@@ -30,14 +30,15 @@ class ImageEncoder:
     Args:
         network: with its weights; they must not change afterwards.
         dtype: of the matrix products, torch.float32 or torch.bfloat16.
+        fused: whether to run without stripes and blocks, as a GPU and `torch.compile` want it.
     """
 
-    def __init__(self, network: SAM2Base, dtype: torch.dtype = torch.float32):
+    def __init__(self, network: SAM2Base, dtype: torch.dtype = torch.float32, fused: bool = False):
         self.network, self.dtype = network, dtype
         self.usual = put_together_as_usual(network)
         if self.usual:
             trunk, convs = network.image_encoder.trunk, [conv.conv for conv in network.image_encoder.neck.convs]
-            decoder, patches, attend = network.sam_mask_decoder, trunk.patch_embed.proj, BlockedAttention()
+            decoder, patches, attend = network.sam_mask_decoder, trunk.patch_embed.proj, None if fused else BlockedAttention()
             with torch.inference_mode():
                 self.patches = patches.weight.to(dtype, memory_format=torch.channels_last), patches.bias.to(dtype), patches.stride, patches.padding
                 self.blocks = [Block(block, dtype, attend) for block in trunk.blocks]
@@ -58,25 +59,40 @@ class ImageEncoder:
                 out = self.network.forward_image(pixels)
             *high_res, top = out["backbone_fpn"]
             return top, out["vision_pos_enc"][-1], high_res
-        at4, at8, at16, at32 = (level.to(self.dtype) for level in self._levels(pixels))
-        high_res = [F.linear(x, *weights).permute(0, 3, 1, 2) for x, weights in zip((at4, at8), self.fine)]
-        coarse, lateral = (F.linear(x, *weights).permute(0, 3, 1, 2) for x, weights in zip((at32, at16), self.coarse))
-        top = lateral + F.interpolate(coarse.float(), scale_factor=2.0, mode="nearest")
+        top, *high_res = self.run(pixels, self._embedding_of(pixels))
         if top.shape not in self._position:
             self._position = {top.shape: self.network.image_encoder.neck.position_encoding(top)}
         return top, self._position[top.shape], high_res
 
-    def _levels(self, pixels: Tensor) -> list[Tensor]:
+    def run(self, pixels: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All that depends on the frame: its features at stride 16, 4 and 8, as `__call__` returns them.
+
+        A function of tensors alone, to be compiled; embedding [1, S/4, S/4, C] is added to the patches.
+        """
+        at4, at8, at16, at32 = (level.to(self.dtype) for level in self._levels(pixels, embedding))
+        high_res = [F.linear(x, *weights).permute(0, 3, 1, 2) for x, weights in zip((at4, at8), self.fine)]
+        coarse, lateral = (F.linear(x, *weights).permute(0, 3, 1, 2) for x, weights in zip((at32, at16), self.coarse))
+        top = lateral + F.interpolate(coarse.float(), scale_factor=2.0, mode="nearest")
+        return top, *high_res
+
+    def _embedding_of(self, pixels: Tensor) -> Tensor:
+        """Position embedding of the patches of a frame, [1, S/4, S/4, C]."""
+        if pixels.shape not in self._embedding:
+            trunk = self.network.image_encoder.trunk
+            conv = trunk.patch_embed.proj
+            cells = [(side + 2 * pad - kernel) // stride + 1
+                     for side, pad, kernel, stride in zip(pixels.shape[2:], conv.padding, conv.kernel_size, conv.stride)]
+            self._embedding = {pixels.shape: trunk._get_pos_embed(cells).contiguous()}
+        return self._embedding[pixels.shape]
+
+    def _levels(self, pixels: Tensor, embedding: Tensor) -> list[Tensor]:
         """Outputs of the trunk's four stages, [1, h, w, C] float32 each, finest first."""
-        trunk, levels = self.network.image_encoder.trunk, []
         pixels = pixels.to(self.dtype, memory_format=torch.channels_last)
-        x = F.conv2d(pixels, *self.patches).permute(0, 2, 3, 1)
-        if x.shape not in self._embedding:
-            self._embedding = {x.shape: trunk._get_pos_embed(x.shape[1:3]).contiguous()}
-        x = x + self._embedding[x.shape]
+        x = F.conv2d(pixels, *self.patches).permute(0, 2, 3, 1) + embedding
+        levels = []
         for number, block in enumerate(self.blocks):
             x = block(x)
-            if number in trunk.stage_ends:
+            if number in self.network.image_encoder.trunk.stage_ends:
                 levels.append(x)
         return levels
 

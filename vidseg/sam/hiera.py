@@ -24,10 +24,11 @@ class Block:
     Args:
         block: of the `sam2` package, with its weights; they must not change afterwards.
         dtype: of the matrix products, torch.float32 or torch.bfloat16.
-        attend: for blocks with attention everywhere; one for all blocks.
+        attend: for blocks with attention everywhere; one for all blocks. None to take all rows at once and torch's fused
+            attention: on a GPU, which has no cache to stay in, and for `torch.compile`.
     """
 
-    def __init__(self, block: MultiScaleBlock, dtype: torch.dtype, attend: BlockedAttention):
+    def __init__(self, block: MultiScaleBlock, dtype: torch.dtype, attend: BlockedAttention | None):
         self.block, self.dtype, self._attend = block, dtype, attend
         self.heads = block.attn.num_heads
         hidden, out = block.mlp.layers
@@ -36,15 +37,15 @@ class Block:
 
     def __call__(self, x: Tensor) -> Tensor:
         """[1, h, w, C] float32 → the same, or [1, h/2, w/2, 2C] for a block that pools."""
+        if self._attend is None:
+            return self._feed_forward(self._attention(x))
         rows = self._rows(x)
         if self.block.window_size:
             return torch.cat([self._feed_forward(self._attention(stripe)) for stripe in x.split(rows, 1)], 1)
         return torch.cat([self._feed_forward(stripe) for stripe in self._attention(x).split(rows, 1)], 1)
 
     def _rows(self, x: Tensor) -> int:
-        """How many rows of x to take at once: whole windows, and all of them where there is no cache to stay in."""
-        if x.device.type != "cpu":
-            return x.shape[1]
+        """How many rows of x to take at once: whole windows."""
         step = self.block.window_size or 1
         hidden = x.shape[2] * len(self.hidden[0]) * self.dtype.itemsize  # a block that pools has a quarter of it: never mind
         return max(1, STRIPE_BYTES // hidden // step) * step
@@ -76,7 +77,7 @@ class Block:
         query, key, value = (x.flatten(1, 2).transpose(1, 2) for x in (query, key, value))
         # For many keys, plain matrix products are at least as fast as fused attention in bfloat16, and several times as
         # fast on some processors. In float32 the two take the same time, and fused attention rounds less.
-        if self.dtype == torch.float32 or self.block.window_size or query.device.type != "cpu":
+        if self.dtype == torch.float32 or self.block.window_size or self._attend is None:
             return F.scaled_dot_product_attention(query, key, value).transpose(1, 2)
         scaled = query * (LOG2_E * query.shape[-1] ** -0.5)
         return self._attend(scaled[0], key[0].transpose(1, 2), value[0]).transpose(0, 1)[None]

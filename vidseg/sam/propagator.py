@@ -8,27 +8,30 @@ banks have the same shape go through memory attention, mask decoder and memory e
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 
-from vidseg.sam.attention import MemoryAttention
 from vidseg.sam.bank_file import read_banks, write_banks
-from vidseg.sam.batch import batch_limit
+from vidseg.sam.batch import batch_limit, cut
+from vidseg.sam.compiled import Compiled
 from vidseg.sam.encoder import ImageEncoder
 from vidseg.sam.memory import Memory, MemoryBank
 from vidseg.sam.postprocess import fill_holes
 from vidseg.sam.prompts import MaskPrompt, Prompt, as_clicks
+from vidseg.sam.step import Step
+from vidseg.sam.upload import Upload, on_device
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
+
+T = TypeVar("T")
 
 # ImageNet statistics, as every SAM 2 checkpoint expects them.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -74,9 +77,9 @@ class FrameMasks:
     def masks(self, height: int, width: int) -> np.ndarray:
         """[N, height, width] bool masks at the size of the frame (bilinear, as the stock predictor resizes)."""
         large = np.zeros((len(self.ids), height, width), bool)
-        for i, logits in enumerate(self.logits):
-            if self.object_scores[i] > 0:
-                large[i] = enlarged(logits, height, width) > 0
+        for i, visible in enumerate((self.object_scores > 0).tolist()):
+            if visible:
+                large[i] = enlarged(self.logits[i], height, width) > 0
         return large
 
 
@@ -95,18 +98,27 @@ class Propagator:
     Args:
         network: from `vidseg.sam.build.build_sam`.
         dtype: torch.float32, or torch.bfloat16 to run the network under autocast.
+        compile: whether to compile the image encoder, and the step of objects whose banks are full, when they are first
+            needed. That takes minutes.
     """
 
-    def __init__(self, network: SAM2Base, dtype: torch.dtype = torch.float32):
+    def __init__(self, network: SAM2Base, dtype: torch.dtype = torch.float32, compile: bool = False):
         self.network = network
         self.dtype = dtype
         self.device = network.maskmem_tpos_enc.device
         self.banks: dict[int, MemoryBank] = {}
-        self._encoder = ImageEncoder(network, dtype)
-        self._attention = MemoryAttention(network.memory_attention, network.sam_image_embedding_size, dtype)
-        cells = network.sam_image_embedding_size
-        place = network.memory_encoder.position_encoding(torch.empty(1, 1, cells, cells, device=self.device))
-        self._memory_position = place.flatten(2)[:, :, None]  # [1, 64, 1, h·w], the same for every memory
+        fused = self.device.type != "cpu"
+        self._encoder = ImageEncoder(network, dtype, fused or compile)
+        self._step = Step(network, dtype, fused)
+        # An object's bank grows for its first frames, and every size would have to be compiled. It stays as it is from then
+        # on, with as many memories and pointers as this, if the object was prompted once.
+        self._full = network.num_maskmem, network.max_obj_ptrs_in_encoder
+        self._full_step = None
+        if compile:
+            self._encoder.run = Compiled(self._encoder.run, self.device)
+            self._full_step = Compiled((self._step if fused else Step(network, dtype, fused=True)).__call__, self.device)
+        self._upload = Upload(self.device)
+        self._mean, self._std = torch.tensor([MEAN, STD], device=self.device)[..., None, None]
 
     def _autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
@@ -119,10 +131,13 @@ class Propagator:
         """
         height, width = image.shape[:2]
         side = self.network.image_size
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)[None].float()
+        pixels = self._upload(image).permute(2, 0, 1)[None].float()
         square = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).round().clamp(0, 255) / 255
-        mean, std = torch.tensor([MEAN, STD], device=self.device)[..., None, None]
-        return self.embed_tensor((square - mean) / std, height, width)
+        return self.embed_tensor((square - self._mean) / self._std, height, width)
+
+    def ahead(self, frames: Iterator[T]) -> Iterable[T]:
+        """The same frames; on CUDA, the image of each is sent to the device while the caller works on the one before."""
+        return self._upload.ahead(frames)
 
     @torch.inference_mode()
     def embed_tensor(self, pixels: Tensor, height: int, width: int) -> FrameFeatures:
@@ -160,7 +175,9 @@ class Propagator:
                     "point_coords": torch.from_numpy(xy * network.image_size)[None].to(self.device),
                     "point_labels": torch.from_numpy(labels)[None].to(self.device),
                 }
-                fused = self._read_memory(features, index, [bank], reverse) if correction else self._without_memory(features)
+                fused = self._without_memory(features)
+                if correction:
+                    fused = self._step.read(features.top, features.position, *self._remembered(index, [bank], reverse))
                 before = bank.logits[None, None].clamp(-32, 32) if bank.latest == index else None
                 outputs = network._forward_sam_heads(
                     fused, point_inputs=clicks, mask_inputs=before, high_res_features=features.high_res,
@@ -169,7 +186,8 @@ class Propagator:
             low_res = fill_holes(low_res)
             # The frame is remembered as the user saw it: holes filled, clicks binarised.
             high_res = F.interpolate(low_res, (network.image_size, network.image_size), mode="bilinear", align_corners=False)
-            memory = self._write_memory(features, high_res, score, pointer, seen_by_user=True)[0]
+            written = self._step.write(features.top, high_res, score, binary=network.binarize_mask_from_pts_for_mem_enc)
+        memory = Memory(written[0].clone(), pointer[0].clone())
         (bank.add_recent if correction else bank.add_conditioning)(index, memory)
         bank.latest, bank.logits = index, low_res[0, 0]
         return FrameMasks([object_id], low_res[:, 0], ious.float().amax(1), score[:, 0].float(), pointer.float())
@@ -190,22 +208,27 @@ class Propagator:
                 read = len(bank.spatial(index, reverse)), len(bank.object_pointers(index, reverse))
                 groups.setdefault(read, []).append(object_id)
         results = []
-        for (memories, _), ids in groups.items():
+        for (memories, pointers), ids in groups.items():
             size = batch_limit(self.network, memories, self.device)
-            for start in range(0, len(ids), size):
-                results.append(self._step_batch(features, index, ids[start : start + size], reverse))
+            for batch in cut(ids, size, self._step_for(memories, pointers) is not self._step):
+                results.append(self._step_batch(features, index, batch, reverse))
         return join(results) if results else None
+
+    def _step_for(self, memories: int, pointers: int) -> Step | Compiled:
+        """What carries objects with so many memories and pointers."""
+        return self._full_step if self._full_step and (memories, pointers) == self._full else self._step
 
     def _step_batch(self, features, index, ids, reverse) -> FrameMasks:
         banks = [self.banks[i] for i in ids]
+        remembered = self._remembered(index, banks, reverse)
+        _, rows, pointers, _ = remembered
+        step = self._step_for(rows.shape[1], pointers.shape[1])
         with self._autocast():
-            fused = self._read_memory(features, index, banks, reverse)
-            _, _, ious, low_res, high_res, pointers, scores = self.network._forward_sam_heads(
-                fused, high_res_features=features.high_res, multimask_output=self.network._use_multimask(False, None))
-            memories = self._write_memory(features, high_res, scores, pointers, seen_by_user=False)
+            low_res, ious, scores, pointers, written = step(features.top, features.position, features.high_res, *remembered)
         low_res = fill_holes(low_res)
-        for bank, memory, logits in zip(banks, memories, low_res):
-            bank.add_recent(index, memory)
+        for bank, memory, pointer, logits in zip(banks, written, pointers, low_res):
+            # Copies, so that a removed object frees its share of the batch.
+            bank.add_recent(index, Memory(memory.clone(), pointer.clone()))
             bank.latest, bank.logits = index, logits[0].clone()
         return FrameMasks(ids, low_res[:, 0], ious.float().amax(1), scores[:, 0].float(), pointers.float())
 
@@ -242,58 +265,15 @@ class Propagator:
         """Features of a frame on which an object starts: [1, C, h, w]."""
         return features.top + self.network.no_mem_embed.permute(1, 2, 0)[..., None]
 
-    def _read_memory(self, features: FrameFeatures, index: int, banks: list[MemoryBank], reverse: bool) -> Tensor:
-        """Fuse a frame with the memories of B objects whose banks have one shape: [B, C, h, w].
-
-        (`SAM2Base._prepare_memory_conditioned_features` for objects that need not share their frame numbers.)
-        """
-        network = self.network
+    def _remembered(self, index: int, banks: list[MemoryBank], reverse: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What frame `index` reads from B banks of one shape, as `Step.read` takes it: memories, their rows, pointers, distances."""
         spatial = [bank.spatial(index, reverse) for bank in banks]
         pointers = [bank.object_pointers(index, reverse) for bank in banks]
-        memory = torch.stack([torch.cat([memory.features.flatten(1) for _, memory in read], 1) for read in spatial])
-        rows = torch.tensor([[row for row, _ in read] for read in spatial], device=self.device)  # [B, M]
-        temporal = network.maskmem_tpos_enc[rows].flatten(2).transpose(1, 2)  # [B, 64, M]
-        memory_position = (self._memory_position + temporal[..., None]).flatten(2)  # [B, 64, M·h·w]
-
-        tokens, token_position = self._pointer_tokens(pointers)
-        fused = self._attention(
-            features.top.flatten(2).transpose(1, 2), features.position, torch.cat([memory.to(self.dtype), tokens.to(self.dtype)], 2),
-            torch.cat([memory_position, token_position], 2), pointers=tokens.shape[2])
-        return fused.transpose(1, 2).unflatten(2, features.top.shape[-2:])
-
-    def _pointer_tokens(self, pointers: list[list[tuple[int, Tensor]]]) -> tuple[Tensor, Tensor]:
-        """Object pointers as memory tokens with their encoding of time, both [B, 64, P · C/64].
-
-        Each pointer of C channels is cut into C/64 tokens; its distance in frames is a sine encoding, projected.
-        """
-        network = self.network
-        stacked = torch.stack([torch.stack([pointer for _, pointer in read]) for read in pointers])  # [B, P, C]
-        channels, width = stacked.shape[-1], network.mem_dim
-        tokens = stacked.unflatten(2, (channels // width, width)).flatten(1, 2)
-        distance = torch.tensor([[d for d, _ in read] for read in pointers], device=self.device)  # [B, P]
-        encoded = get_1d_sine_pe(distance / (network.max_obj_ptrs_in_encoder - 1), dim=channels)
-        position = network.obj_ptr_tpos_proj(encoded).repeat_interleave(channels // width, dim=1)
-        return tokens.transpose(1, 2), position.transpose(1, 2)
-
-    def _write_memory(self, features, high_res, scores, pointers, seen_by_user: bool) -> list[Memory]:
-        """Encode B masks [B, 1, S, S] (logits) on a frame into memories."""
-        network = self.network
-        binary = seen_by_user and network.binarize_mask_from_pts_for_mem_enc
-        # Channels go first, as in the stock predictor: torch's convolutions round differently with channels last, and a
-        # memory that is rounded to its neighbour in bfloat16 moves the logits of the next frame by up to 1e-4.
-        frame = features.top.contiguous()
-        encoded = []
-        # A CPU takes one mask after the other: several at once leave its cache, and gain nothing.
-        for part in high_res.split(1 if self.device.type == "cpu" else len(high_res)):
-            mask = (part > 0).float() if binary else part.sigmoid()
-            mask = mask * network.sigmoid_scale_for_mem_enc + network.sigmoid_bias_for_mem_enc
-            encoded.append(network.memory_encoder(frame, mask, skip_mask_sigmoid=True)["vision_features"])
-        memory = torch.cat(encoded)
-        if network.no_obj_embed_spatial is not None:
-            absent = (scores <= 0).float()[..., None, None]
-            memory = memory + absent * network.no_obj_embed_spatial[..., None, None]
-        # Copies, so that a removed object frees its share of the batch.
-        return [Memory(m.to(torch.bfloat16, copy=True), p.clone()) for m, p in zip(memory, pointers)]
+        return (
+            torch.stack([torch.cat([memory.features.flatten(1) for _, memory in read], 1) for read in spatial]),
+            on_device([[row for row, _ in read] for read in spatial], self.device),
+            torch.stack([torch.stack([pointer for _, pointer in read]) for read in pointers]),
+            on_device([[distance for distance, _ in read] for read in pointers], self.device))
 
     def _network_mask(self, mask: np.ndarray) -> Tensor:
         """A mask prompt at the network's size: [1, 1, S, S] float 0 or 1."""
