@@ -316,6 +316,7 @@ def test_clip_that_cannot_be_used(clip, out, kind, says):
     (["--tracks", "nowhere/t.jsonl"], "there is no folder nowhere"),
     (["--tracks", "bert"], "bert is a folder"),
     (["--start", "99"], "no frame in the range from 99 s"),
+    (["--keyframe", "99"], "frame 99, the keyframe, is not in the part that was read"),
 ])  # fmt: skip
 def test_refused_in_one_line(clip, monkeypatch, options, says):
     monkeypatch.chdir(clip.parent)
@@ -338,16 +339,25 @@ def test_unreachable_hub_shows_the_way_to_the_demo(clip, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("options", "expected"), [
-    ([], (1.0, 30.0, False)),
-    (["--redetect", "off"], (None, 30.0, False)),
-    (["--redetect", "0.5", "--forget-after", "2", "--allow-overlap"], (0.5, 2.0, True)),
+    ([], ("auto", 1.0, 30.0, False)),
+    (["--redetect", "off", "--keyframe", "first"], ("first", None, 30.0, False)),
+    (["--keyframe", "1", "--redetect", "0.5", "--forget-after", "2", "--allow-overlap"], (1, 0.5, 2.0, True)),
 ], ids=str)  # fmt: skip
-def test_options_of_looking_again(clip, monkeypatch, options, expected):
+def test_options_of_finding_objects(clip, monkeypatch, options, expected):
     given, track_it = {}, Model.track
     monkeypatch.setattr(Model, "track", lambda self, *args, **more: given.update(more) or track_it(self, *args, **more))
     result = track(clip, "--prompt", "dog", "--end", "0.1", "--no-video", *options)
     assert result.exit_code == 0, result.output
-    assert (given["redetect"], given["forget_after"], given["allow_overlap"]) == expected
+    assert (given["keyframe"], given["redetect"], given["forget_after"], given["allow_overlap"]) == expected
+
+
+def test_keyframe_in_the_middle(clip):
+    """The frames before it are there, in order, with what was followed back."""
+    result = track(clip, "--prompt", "dog", "--keyframe", "4")
+    assert result.exit_code == 0 and "Found 2, the first on frame 4: dog 1 (12 frames), dog 2 (12 frames)." in result.output
+    tracks = list(vidseg.read_tracks(clip.with_name("dog.tracks.jsonl")))
+    assert [(frame.index, frame.detections.tracker_id.tolist()) for frame in tracks] == [(t, [1, 2]) for t in range(12)]
+    assert [frame.index for frame in Clip(clip.with_name("dog.tracked.mp4")).frames()] == list(range(12))
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
@@ -359,6 +369,8 @@ def test_options_of_looking_again(clip, monkeypatch, options, expected):
     (["track", "dog.mp4", "--prompt", "dog", "--start", "1", "--end", "1"], "--end must be after --start"),
     (["track", "dog.mp4", "--prompt", "dog", "--output", "a.mp4", "--tracks", "a.mp4"], "name the same file"),
     (["track", "dog.mp4", "--prompt", "dog", "--dtype", "int8"], "'int8' is not one of"),
+    (["track", "dog.mp4", "--prompt", "dog", "--keyframe", "last"], "'last' is neither the number of a frame nor first nor auto"),
+    (["track", "dog.mp4", "--prompt", "dog", "--keyframe", "-1"], "'-1' is neither the number of a frame nor first nor auto"),
     (["track", "dog.mp4", "--prompt", "dog", "--redetect", "x"], "'x' is neither a number of seconds above 0 nor off"),
     (["track", "dog.mp4", "--prompt", "dog", "--redetect", "0"], "'0' is neither a number of seconds above 0 nor off"),
     (["track", "dog.mp4", "--prompt", "dog", "--redetect", "inf"], "'inf' is neither a number of seconds above 0 nor off"),
@@ -414,7 +426,8 @@ def test_command_in_a_process_of_its_own(clip):
     assert len(list(Clip(clip.with_name("dog.tracked.mp4")).frames())) == 6
 
 
-def test_interrupted_run_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "the end of a job"])
+def test_interrupted_run_leaves_nothing(tmp_path, end):
     shutil.copy(SAMPLES / "park.mp4", tmp_path / "dog.mp4")
     (tmp_path / "dog.tracked.mp4").write_text("older")
     process = subprocess.Popen(
@@ -427,7 +440,7 @@ def test_interrupted_run_leaves_nothing(tmp_path):
             time.sleep(0.02)  # until the first pictures have been written
         assert process.poll() is None, process.communicate()
         assert len(files(tmp_path)) == 4  # two of them temporary
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         stdout, stderr = process.communicate(timeout=60)
     finally:
         process.kill()

@@ -15,7 +15,7 @@ from vidseg.identity import AGREE, LOOKS, Known, assign, covered, look_of, mask_
 
 
 def known(*labels):
-    return Known(born=0, seen=0.0, votes=Counter(dict.fromkeys(labels, 0.7)))
+    return Known(born=0, votes=Counter(dict.fromkeys(labels, 0.7)))
 
 
 def beside(x, width=100):
@@ -148,7 +148,7 @@ def test_look_depends_on_nothing_else(features):
 
 
 def test_label_is_the_one_with_most_evidence():
-    dog = Known(born=0, seen=0.0)
+    dog = Known(born=0)
     assert dog.label == "object"
     for label, score, expected in [("dog", 0.5, "dog"), ("cat", 0.4, "dog"), ("cat", 0.1, "dog"), ("cat", 0.1, "cat"), ("dog", 0.2, "dog")]:
         dog.votes[label] += score
@@ -156,7 +156,7 @@ def test_label_is_the_one_with_most_evidence():
 
 
 def test_likeness_is_that_of_the_most_similar_look():
-    dog = Known(born=0, seen=0.0)
+    dog = Known(born=0)
     assert dog.likeness(unit(1, 0, 0)) == 1  # nothing speaks against it
     dog.looks.append(unit(1, 0, 0))
     assert dog.likeness(unit(1, 0, 0)) == pytest.approx(1)
@@ -168,7 +168,7 @@ def test_likeness_is_that_of_the_most_similar_look():
 
 
 def test_old_looks_are_forgotten_and_each_object_has_its_own():
-    dog, cat = Known(born=0, seen=0.0), Known(born=0, seen=0.0)
+    dog, cat = Known(born=0), Known(born=0)
     for look in [unit(1, 0)] + [unit(0, 1)] * LOOKS:
         dog.looks.append(look)
     assert len(dog.looks) == LOOKS and dog.likeness(unit(1, 0)) == pytest.approx(0)

@@ -19,9 +19,11 @@ import torch
 import vidseg
 from tests.clips import make_clip
 from vidseg.identity import ALIKE, Known
+from vidseg.objects import Objects
 from vidseg.sam.memory import MAX_CONDITIONING, MemoryBank
 from vidseg.sam.propagator import Propagator
-from vidseg.tracking import Newcomer
+from vidseg.settling import Newcomer, Settling
+from vidseg.sweep import Sweep
 from vidseg.video import Clip, Frame
 from vidseg.waiting import WaitingFrame
 
@@ -222,15 +224,30 @@ def watched(demo, monkeypatch, watch=lambda: None):
     return seen
 
 
+def recorded(patch):
+    """The sweeps over clips that are begun from now on."""
+    sweeps = []
+    patch.setattr("vidseg.tracking.Sweep", lambda *args, **options: sweeps.append(Sweep(*args, **options)) or sweeps[-1])
+    return sweeps
+
+
+@pytest.fixture
+def sweeps(monkeypatch):
+    return recorded(monkeypatch)
+
+
 # -- newcomers -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def visited(demo, visit):
     """The visit, tracked: its detections by frame, the run, and how many frames waited whenever one came out."""
-    run = demo.track(visit.path, prompt="dog. cat", redetect=STEP)
     waiting = []
-    return frames_of((frame for frame in run if waiting.append(len(run._waiting)) is None), 48), run, waiting
+    with pytest.MonkeyPatch.context() as patch:
+        sweeps = recorded(patch)
+        run = demo.track(visit.path, prompt="dog. cat", redetect=STEP)
+        frames = frames_of((frame for frame in run if waiting.append(len(sweeps[0].waiting)) is None), 48)
+    return frames, run, waiting
 
 
 def test_newcomer_begins_where_it_comes_in(visited, visit):
@@ -279,12 +296,12 @@ def test_without_redetection_there_is_one_look(demo, visit, monkeypatch):
 
 
 @pytest.mark.parametrize(("forget_after", "carried"), [(30.0, True), (0.5, False)])
-def test_object_that_leaves_comes_back_under_its_id(demo, absence, monkeypatch, forget_after, carried):
+def test_object_that_leaves_comes_back_under_its_id(demo, absence, monkeypatch, sweeps, forget_after, carried):
     """Also when it has been away for so long that it is carried no further: its looks are enough."""
     gone, back = next(t for t, masks in enumerate(absence.truth) if "ball" not in masks), appears(absence, "ball", 20)
     assert back - gone > RATE
     run = demo.track(absence.path, prompt="ball", redetect=STEP, forget_after=forget_after)
-    banks = watched(demo, monkeypatch, lambda: set(run._propagator.banks))
+    banks = watched(demo, monkeypatch, lambda: set(sweeps[0].propagator.banks) if sweeps else set())
     frames = frames_of(run, 54)
     assert run.labels == {1: "ball"}
     times = written(frames, 1)
@@ -316,7 +333,7 @@ def test_a_detector_that_fails_for_a_while_ends_no_tracks(scripted, shelf):
     ([0.5, 0.5], True),
     ([0.4, 0.9], True),
 ], ids=str)  # fmt: skip
-def test_newcomer_is_written_if_the_evidence_is_enough(scripted, shelf, scores, is_there):
+def test_newcomer_is_written_if_the_evidence_is_enough(scripted, shelf, sweeps, scores, is_there):
     """The cat stands there from frame 3 on, and looks are on frames 0, 6, 12, 18."""
     looks = [{"dog": 0.8} | ({"cat": score} if score else {}) for score in [None, *scores]]
     run = scripted(*looks)
@@ -328,7 +345,7 @@ def test_newcomer_is_written_if_the_evidence_is_enough(scripted, shelf, scores, 
     else:
         assert run.labels == {1: "dog"} and run.seen == {1: 20}
         assert all(found.tracker_id.tolist() == [1] for found in frames)
-        assert set(run._propagator.banks) == {1}
+        assert set(sweeps[0].propagator.banks) == {1}
 
 
 def test_numbers_have_no_gaps_where_false_alarms_were(scripted, shelf):
@@ -377,7 +394,7 @@ def test_another_name_makes_no_second_object(scripted, looks, name):
 # -- scene cuts ------------------------------------------------------------------------------------------------------
 
 
-def test_scenes_there_and_back(demo, sprites, tmp_path, monkeypatch):
+def test_scenes_there_and_back(demo, sprites, tmp_path, monkeypatch, sweeps):
     """A dog in the sky, a cat on sand, the dog again: cuts on frames 17 and 32, where nobody would look otherwise."""
     cuts = 17, 32
 
@@ -389,7 +406,7 @@ def test_scenes_there_and_back(demo, sprites, tmp_path, monkeypatch):
 
     clip = film(tmp_path / "scenes.mp4", sprites, 46, places, lambda t: sand() if elsewhere(t) else sky())
     run = demo.track(clip.path, prompt="dog. cat", redetect=STEP)
-    looks = watched(demo, monkeypatch, lambda: run._waiting[-1].frame.index)
+    looks = watched(demo, monkeypatch, lambda: sweeps[0].waiting[-1].frame.index if sweeps else 0)
     frames = frames_of(run, 46)
     assert looks == [0, 12, 17, 29, 32, 44]
     assert run.labels == {1: "dog", 2: "cat"}
@@ -433,31 +450,74 @@ def test_frames_wait_for_two_intervals_at_most(visited):
 
 
 @pytest.mark.parametrize("alarms", [["cat"], ["cat", "ball"]], ids=["one", "another each time"])
-def test_frames_wait_no_longer_for_false_alarms(scripted, alarms):
+def test_frames_wait_no_longer_for_false_alarms(scripted, sweeps, alarms):
     """A newcomer on every look that is never seen a second time."""
     looks = [{"dog": 0.8} | ({alarms[n % len(alarms)]: 0.4} if n and (n % 2 or len(alarms) > 1) else {}) for n in range(5)]
     run = scripted(*looks, count=26)
     waiting, came = [], []
     for frame in run:
-        waiting.append(len(run._waiting))
+        waiting.append(len(sweeps[0].waiting))
         came.append(frame.index)
         assert frame.detections.tracker_id.tolist() == [1]
     assert came == list(range(26))
     assert SHORT_STRIDE < max(waiting) <= 2 * SHORT_STRIDE
 
 
-def test_frames_before_a_keyframe_do_not_wait(scripted):
-    run = scripted({"dog": 0.5}, {"dog": 0.8}, keyframe=14, count=24)
-    waiting = {frame.index: (len(run._waiting), len(frame.detections)) for frame in run}
+def test_frames_before_a_keyframe_wait_on_disk(scripted, sweeps):
+    run = scripted({"dog": 0.8}, {"dog": 0.8}, {"dog": 0.8}, {"dog": 0.8}, keyframe=14, count=24)
+    waiting = {frame.index: (sum(len(sweep.waiting) for sweep in sweeps), len(frame.detections)) for frame in run}
     assert list(waiting) == list(range(24))
-    assert all(waiting[t] == (0, 0) for t in range(14))
-    assert all(found == 1 for _, found in list(waiting.values())[14:])
-    assert run.keyframe == 14 and run.detector.calls == 2  # on frames 14 and 20
+    assert max(frames for frames, _ in waiting.values()) <= 2 * SHORT_STRIDE
+    assert all(found == 1 for _, found in waiting.values())
+    assert run.keyframe == 14 and run.detector.calls == 4  # on frames 14, 8, 2 and 20
 
 
-def test_frames_do_not_wait_without_redetection(demo, visit):
+def test_frames_do_not_wait_without_redetection(demo, visit, sweeps):
     run = demo.track(visit.path, prompt="dog", redetect=None, end=5 / RATE)
-    assert [len(run._waiting) for _ in run] == [0] * 5
+    assert [len(sweeps[0].waiting) for _ in run] == [0] * 5
+
+
+# -- before the keyframe ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_seen_only_before_the_keyframe_is_found_on_the_way_back(scripted, shelf):
+    """The cat stands there from frame 3 on; on the keyframe it goes unseen. Looks are on 14, then 8 and 2, then 20."""
+    run = scripted({"dog": 0.8}, {"dog": 0.8, "cat": 0.8}, {"dog": 0.8}, keyframe=14, count=20)
+    frames = frames_of(run, 20)
+    assert run.keyframe == 14 and run.labels == {1: "dog", 2: "cat"}
+    assert written(frames, 1) == list(range(20))
+    assert written(frames, 2) == list(range(3, 14))  # carried back, that is onwards, up to the keyframe, and down to where it came in
+    assert all(id_of(frames[t], shelf.truth[t]["cat"]) == 2 for t in range(3, 14))
+
+
+@pytest.mark.parametrize(("looks", "is_there"), [
+    ([{"dog": 0.8, "cat": 0.5}, {"dog": 0.8}, {"dog": 0.8}, {"dog": 0.8, "cat": 0.5}], True),  # seconded afterwards
+    ([{"dog": 0.8, "cat": 0.5}, {"dog": 0.8, "cat": 0.5}], True),  # seconded before
+    ([{"dog": 0.8, "cat": 0.5}], False),
+], ids=["after", "before", "never"])  # fmt: skip
+def test_newcomer_of_the_keyframe_may_be_seconded_in_either_direction(scripted, looks, is_there):
+    """Looks are on frames 14, 8, 2, 20."""
+    run = scripted(*looks, keyframe=14, count=22)
+    frames = frames_of(run, 22)
+    assert run.labels == ({1: "dog", 2: "cat"} if is_there else {1: "dog"})
+    assert written(frames, 2) == (list(range(3, 22)) if is_there else [])
+    assert written(frames, 1) == list(range(22))
+
+
+def test_late_keyframe_is_tracked_back_without_further_looks(scripted, shelf):
+    """Nothing is found on frames 0 and 6; what is found on 12 was there all along."""
+    run = scripted({}, {}, {"dog": 0.8, "cat": 0.8}, count=16)
+    frames = frames_of(run, 16)
+    assert run.keyframe == 12 and run.detector.calls == 3
+    assert written(frames, 1) == list(range(16)) and written(frames, 2) == list(range(3, 16))
+
+
+def test_object_of_a_late_keyframe_is_followed_back_no_longer_than_it_is_remembered(scripted, shelf, sweeps):
+    """The cat comes in on frame 3; a twentieth of a second, one frame, later in this direction it is forgotten, and the sweep ends."""
+    run = scripted({}, {}, {"cat": 0.8}, count=16, forget_after=0.05)
+    frames = frames_of(run, 16)
+    assert written(frames, 1) == list(range(3, 16))
+    assert not sweeps[1].propagator.banks and sweeps[0].propagator.banks
 
 
 # -- what is kept of an object ---------------------------------------------------------------------------------------
@@ -473,32 +533,39 @@ def at(index):
     return WaitingFrame(Frame(index, index / RATE, index, np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
 
 
-def test_present_prompt_stays_when_there_are_too_many(demo, shelf):
-    run, size = demo.track(shelf.path, prompt="dog"), MAX_CONDITIONING
+def settling(objects, engine, now, features=None):
+    return Settling(objects, engine, now, features, again=True, undecided=frozenset())
+
+
+def sure(label="dog", **what):
+    return Known(born=0, number=1, votes=Counter({label: 1.0}), **what)
+
+
+def test_present_prompt_stays_when_there_are_too_many(demo):
+    engine, objects, size = demo.propagator(), Objects(), MAX_CONDITIONING
     old, new = (MemoryBank(3, 3, conditioning=dict.fromkeys(frames)) for frames in (range(0, 25 * size, 25), [1000]))
-    run._propagator.banks = {1: old, 2: new}
-    run._known = {1: Known(born=0, seen=0.0)}
-    run._take_back(at(1000), newcomer=2, lost=1)
-    assert list(run._propagator.banks) == [1]
-    assert list(run._propagator.banks[1].conditioning) == [*range(25, 25 * size, 25), 1000]
+    engine.banks, objects.known = {1: old, 2: new}, {1: sure()}
+    settling(objects, engine, at(1000)).take_back(newcomer=2, lost=1)
+    assert list(engine.banks) == [1]
+    assert list(engine.banks[1].conditioning) == [*range(25, 25 * size, 25), 1000]
 
 
-def test_id_goes_to_whoever_looks_most_like_its_object(demo, shelf):
-    run, left, right = demo.track(shelf.path, prompt="dog"), torch.zeros(32, 32), torch.zeros(32, 32)
+def test_id_goes_to_whoever_looks_most_like_its_object(demo):
+    objects, left, right = Objects(), torch.zeros(32, 32), torch.zeros(32, 32)
     left[:, :16], right[:, 16:] = 5, 5
     top = torch.zeros(1, 2, 8, 8)
     top[0, 0] = 1
     top[0, 1, :, 4:] = 0.5  # the right half looks a little different
-    run._known = {1: Known(born=0, seen=0.0, confirmed=True, votes=Counter(dog=1.0), looks=[torch.tensor([1.0, 0.0])])}
+    objects.known = {1: sure(looks=[torch.tensor([1.0, 0.0])])}
     stronger, same = Newcomer(2, "dog", 0.9, right, 0.9), Newcomer(3, "dog", 0.7, left, 0.9)
-    features = SimpleNamespace(top=top)
-    assert all(run._likeness(at(0), features, one)[1] >= ALIKE for one in (stronger, same))
-    assert run._most_alike_first(at(0), features, [stronger, same]) == [same, stronger]
+    settle = settling(objects, demo.propagator(), at(0), SimpleNamespace(top=top))
+    assert all(settle.likeness(one)[1] >= ALIKE for one in (stronger, same))
+    assert settle.most_alike_first([stronger, same]) == [same, stronger]
 
 
-def test_what_nothing_could_find_again_is_not_let_go(demo, shelf):
+def test_what_nothing_could_find_again_is_not_let_go(demo, shelf, sweeps):
     """Boxes have no detector behind them: an object out of view is carried to the end, whatever forget_after says."""
     run = demo.track(shelf.path, boxes=[box_around(shelf, "dog")], forget_after=0, end=2 / RATE)
     list(run)
-    run._tidy(at(1000))
-    assert list(run._propagator.banks) == [1]
+    sweeps[0].tidy(at(1000))
+    assert list(sweeps[0].propagator.banks) == [1]

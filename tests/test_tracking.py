@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import supervision as sv
 import torch
 
 import vidseg
@@ -118,6 +119,11 @@ def watched(detector, monkeypatch):
     return images
 
 
+def searched(frames, images):
+    """Number of the frame of each image. Frames before a keyframe are read twice, so what is in them counts."""
+    return [next(frame.index for frame in frames if np.array_equal(frame.image, image)) for image in images]
+
+
 def test_nothing_found_tells_the_best_score(demo, monkeypatch):
     images = watched(demo.detector, monkeypatch)
     run = demo.track(PARK, prompt="airplane", end=1.25)
@@ -126,8 +132,7 @@ def test_nothing_found_tells_the_best_score(demo, monkeypatch):
     assert frames[0].detections.mask.shape == (0, 360, 640)
     assert (run.keyframe, run.labels, run.seen) == (None, {}, {})
     assert 0 < run.best_score < THRESHOLD
-    assert [frame.index for frame in frames if any(frame.image is image for image in images)] == [0, 12, 24]
-    assert len(images) == 3
+    assert searched(frames, images) == [0, 12, 24]
 
 
 def test_objects_that_come_late_are_found_by_looking_twice_a_second(demo, tmp_path, monkeypatch):
@@ -141,19 +146,36 @@ def test_objects_that_come_late_are_found_by_looking_twice_a_second(demo, tmp_pa
     images = watched(demo.detector, monkeypatch)
     run = demo.track(path, prompt="dog", redetect=None)
     frames = list(run)
-    assert [frame.index for frame in frames if any(frame.image is image for image in images)] == [0, 12, 24]
-    assert len(images) == 3  # none once something has been found
+    assert len(images) == 3  # none once something has been found, nor on the way back
     assert run.keyframe == 24
     assert [len(frame.detections) for frame in frames] == [0] * 24 + [2] * 8
     assert run.labels == {1: "dog", 2: "dog"} and run.seen == {1: 8, 2: 8}
 
 
-def test_keyframe_of_a_prompt_is_the_only_one_that_is_searched(demo, monkeypatch):
+@pytest.mark.parametrize("keyframe", [0, 5, 7, "first"])
+def test_keyframe_of_a_prompt_is_the_only_one_that_is_searched(demo, truth, monkeypatch, keyframe):
+    """And its objects are followed in both directions."""
     images = watched(demo.detector, monkeypatch)
-    run = demo.track(PARK, prompt="dog", keyframe=5, end=8 / RATE)
+    run = demo.track(PARK, prompt="dog", keyframe=keyframe, redetect=None, end=8 / RATE)
     frames = list(run)
-    assert [frame.index for frame in frames if any(frame.image is image for image in images)] == [5] and len(images) == 1
-    assert run.keyframe == 5 and [len(frame.detections) for frame in frames] == [0] * 5 + [2] * 3
+    number = 0 if keyframe == "first" else keyframe
+    assert [frame.index for frame in frames] == list(range(8))
+    assert searched(frames, images) == [number]
+    assert run.keyframe == number and run.seen == {1: 8, 2: 8}
+    for frame in frames:
+        assert frame.detections.data["class_name"].tolist() == ["dog", "dog"]
+        assert pairs(frame.detections, truth[frame.index], (1, 2, 3, 4, 5)) == pairs(frames[number].detections, truth[number], (1, 2, 3, 4, 5))
+
+
+def test_keyframe_first_finds_what_is_on_the_first_frame_only(demo, monkeypatch):
+    images = []
+    monkeypatch.setattr(demo.detector, "detect", lambda image, phrases: (images.append(image), nothing())[1])
+    frames = list(demo.track(PARK, prompt="dog", keyframe="first", redetect=None, end=30 / RATE))
+    assert searched(frames, images) == [0] and not any(len(frame.detections) for frame in frames)
+
+
+def nothing():
+    return sv.Detections(np.zeros((0, 4), np.float32), confidence=np.zeros(0, np.float32), data={"class_name": np.zeros(0, str)})
 
 
 # -- boxes -----------------------------------------------------------------------------------------------------------
@@ -163,13 +185,13 @@ def test_boxes_on_a_keyframe(demo, truth):
     boxes = truth[6].xyxy[[0, 3]]  # a dog and the cat
     run = demo.track(PARK, boxes=boxes, keyframe=6, end=0.5)
     frames = list(run)
-    assert [len(frame.detections) for frame in frames[:6]] == [0] * 6
-    for frame in frames[6:]:
+    assert [frame.index for frame in frames] == list(range(12))
+    for frame in frames:
         assert frame.detections.tracker_id.tolist() == [1, 2]
         assert list(frame.detections.data["class_name"]) == ["object", "object"]
         for tracked, true in ((1, 1), (2, 4)):
             assert iou(mask_of(frame.detections, tracked), mask_of(truth[frame.index], true)) > 0.5, (frame.index, true)
-    assert run.keyframe == 6 and run.best_score == 0 and run.seen == {1: 6, 2: 6}
+    assert run.keyframe == 6 and run.best_score == 0 and run.seen == {1: 12, 2: 12}
 
 
 def test_boxes_are_for_the_first_frame_that_is_read(demo, truth):

@@ -7,31 +7,26 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 import time
 from pathlib import Path
 
 import click
 
 import vidseg
+from vidseg.console import progress, report, show_figures, status
 from vidseg.errors import InputError, VidsegError
 
 PRESET_NAMES = "demo, tiny, small, base-plus, large"
-MEANINGS = {  # of the figures of `vidseg eval`
-    "J": "regions: IoU of objects paired over the clip",
-    "F": "boundaries of the same pairs",
-    "J&F": "mean of both",
-    "HOTA": "detection and association: √(DetA · AssA)",
-    "DetA": "are the masks there, and no others",
-    "AssA": "do they keep their ids",
-    "IDF1": "masks with the right id for the clip",
-    "IDSW": "id switches: times an object passes to another id",
-}
 
 
 class Commands(click.Group):
-    """Turns what can go wrong into one line on stderr and the right exit code: 1, or 130 after Ctrl-C."""
+    """Turns what can go wrong into one line on stderr and the right exit code: 1, or 130 after Ctrl-C or SIGTERM."""
 
     def invoke(self, context: click.Context):
+        if threading.current_thread() is threading.main_thread():  # the only one that may say so
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is ended cleans up as after Ctrl-C
         try:
             return super().invoke(context)
         except VidsegError as error:
@@ -73,6 +68,15 @@ def interval(context, parameter, value: str) -> float | None:
     return chosen
 
 
+def keyframe_of(context, parameter, value: str) -> int | str:
+    """A click callback: the number of a frame, "first" or "auto"."""
+    if value in ("first", "auto"):
+        return value
+    if not (value.isascii() and value.isdecimal()):
+        raise click.BadParameter(f"{value!r} is neither the number of a frame nor first nor auto")
+    return int(value)
+
+
 def model_options(command):
     """The options that choose and place the checkpoints."""
     for option in reversed((
@@ -81,6 +85,7 @@ def model_options(command):
         click.option("--detector", metavar="PATH|ID", help="Grounding DINO checkpoint instead: a folder or a hub id."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or mps."),
         click.option("--dtype", default="auto", show_default=True, type=click.Choice(["auto", "float32", "bfloat16"])),
+        click.option("--compile", is_flag=True, help="Use torch.compile: for long clips on a GPU. Takes minutes at first."),
     )):
         command = option(command)
     return command
@@ -92,6 +97,7 @@ def model_options(command):
 @model_options
 @click.option("--start", callback=seconds, metavar="TIME", help="Where to begin: seconds, mm:ss or hh:mm:ss.")
 @click.option("--end", callback=seconds, metavar="TIME", help="Where to stop.")
+@click.option("--keyframe", default="auto", show_default=True, callback=keyframe_of, metavar="N|first|auto", help="Frame to begin on, in both directions; auto: the first on which something is found.")
 @click.option("--redetect", default="1", show_default=True, callback=interval, metavar="SECONDS|off", help="How often to look for further objects, and for lost ones.")
 @click.option("--forget-after", default=30.0, show_default=True, type=click.FloatRange(min=0), metavar="SECONDS", help="When an object out of view is carried no further.")
 @click.option("--allow-overlap", is_flag=True, help="Keep masks that overlap; else a pixel belongs to one object.")
@@ -100,7 +106,7 @@ def model_options(command):
 @click.option("--no-video", is_flag=True, help="Write the tracks only.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def track(
-    clip, prompts, preset, sam, detector, device, dtype, start, end, redetect, forget_after, allow_overlap, output, tracks_path, no_video, overwrite
+    clip, prompts, preset, sam, detector, device, dtype, compile, start, end, keyframe, redetect, forget_after, allow_overlap, output, tracks_path, no_video, overwrite
 ) -> None:
     """Follow what TEXT names through CLIP (a video or a folder of images).
 
@@ -126,7 +132,7 @@ def track(
         check_video_output(video_path, overwrite, clip)
     check_writable(tracks_path, overwrite, clip)
     with status(f"Loading {preset}"):
-        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype)
+        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, compile=compile)
         from vidseg.startup import built_without_sympy, import_supervision, import_transformers, without_compiler
 
         import_supervision()
@@ -134,7 +140,7 @@ def track(
             import_transformers()
             with built_without_sympy():
                 run = model.track(
-                    clip, phrases, start=start, end=end, redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap)
+                    clip, phrases, keyframe=keyframe, start=start, end=end, redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap)
 
     from vidseg.overlap import Background
     from vidseg.tracks import TracksWriter
@@ -194,52 +200,6 @@ def open_video(stack, path: Path, clip: Path, info):
     return video
 
 
-def status(text: str):
-    """A spinner on stderr for as long as something takes that cannot be counted."""
-    from rich.console import Console
-
-    return Console(stderr=True).status(text)
-
-
-def progress(run, total: int | None):
-    """Pass frames on and show frames/s, time left and objects in view on stderr, if that is a terminal."""
-    from rich import progress as bars
-    from rich.console import Console
-
-    columns = [
-        bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[rate]}"), bars.TimeRemainingColumn(), bars.TextColumn("{task.fields[objects]}"),
-    ]
-    console = Console(stderr=True)
-    with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Tracking", total=total, rate="", objects="")
-        began, done = None, 0
-        for frame in run:
-            # The first frame pays for loading the detector and for warming up; it would spoil the rate.
-            rate = f"{done / (time.perf_counter() - began):.1f} frames/s" if done else ""
-            bar.update(task, advance=1, rate=rate, objects=f"{len(frame.detections)} in view")
-            if began is None:
-                began = time.perf_counter()
-            else:
-                done += 1
-            yield frame
-
-
-def report(run, phrases, frames: int, elapsed: float, files: list[Path], note: str | None) -> None:
-    """Say what was found, where it is, how long it took, and what was amiss."""
-    if run.keyframe is None:
-        best = f"; the best score was {run.best_score:.2f}" if run.best_score else ""
-        click.echo(f"Found nothing for {', '.join(repr(p) for p in phrases)} in {frames} frames{best}.")
-    else:
-        objects = ", ".join(f"{label} {i} ({run.seen[i]} frames)" for i, label in run.labels.items())
-        click.echo(f"Found {len(run.labels)}, the first on frame {run.keyframe}: {objects}.")
-    for path in files:
-        click.echo(f"Wrote {path}")
-    click.echo(f"{frames} frames in {elapsed:.1f} s, {frames / elapsed:.1f} frames/s with loading.")
-    for line in filter(None, (run.warning, note)):
-        click.echo(f"vidseg: {line}", err=True)
-
-
 @main.command()
 @click.argument("clip", type=click.Path(path_type=Path))
 @click.argument("tracks", type=click.Path(path_type=Path))
@@ -275,17 +235,6 @@ def evaluate(result, truth, as_json) -> None:
     if scores.missing:
         note = f"{result} lacks {scores.missing} of the {scores.frames} frames of {truth}; they count as frames without objects"
         click.echo(f"vidseg: {note}", err=True)
-
-
-def show_figures(figures: dict[str, float]) -> None:
-    """A table of figures and what they mean, on stdout."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("figure", "value", "what it measures")
-    for name, value in figures.items():
-        table.add_row(name, str(value) if isinstance(value, int) else f"{value:.3f}", MEANINGS[name])
-    Console().print(table)
 
 
 @main.command()

@@ -29,21 +29,21 @@ class Known:
 
     Attributes:
         born: number of the frame on which it was found (its first visible frame may lie before).
-        confirmed: found strongly or more than once. Others are not handed out.
         evidence: sum of its detection scores, one a look.
         votes: sum of detection scores for every label, also of those that call it something else.
         looks: unit vectors [C] of how it looked, the latest last.
-        seen: time in s of the last frame on which it was visible.
-        number: what users know it by; None before it is confirmed.
+        number: what users know it by; None as long as it is not confirmed, that is found strongly or more than once.
     """
 
     born: int
-    seen: float
-    confirmed: bool = False
     evidence: float = 0.0
     votes: Counter = field(default_factory=Counter)
     looks: deque[Tensor] = field(default_factory=lambda: deque(maxlen=LOOKS))
     number: int | None = None
+
+    @property
+    def confirmed(self) -> bool:
+        return self.number is not None
 
     @property
     def label(self) -> str:

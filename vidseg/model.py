@@ -29,6 +29,7 @@ def load(
     detector: str | os.PathLike | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    compile: bool = False,
 ) -> Model:
     """Load SAM 2.1 and Grounding DINO.
 
@@ -44,6 +45,8 @@ def load(
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there is.
         dtype: "float32", "bfloat16" (SAM runs under autocast; the detector stays in float32), or "auto": bfloat16 where
             the device is made for it, and the network is large enough to gain.
+        compile: whether to run SAM through `torch.compile`, with CUDA graphs: for long clips on a GPU, as it takes minutes at
+            first. On a CPU frames take longer with it.
 
     Returns:
         The model. SAM is loaded now, the detector with the first text prompt.
@@ -64,7 +67,7 @@ def load(
     network = build_sam(sam_path, device)
     if dtype == "auto":
         dtype = "bfloat16" if network.image_size >= 1024 and gains_from_bfloat16(device) else "float32"
-    return Model(network, detector_path, device, dtype, {"sam": sam_source, "detector": detector_source})
+    return Model(network, detector_path, device, dtype, {"sam": sam_source, "detector": detector_source}, compile)
 
 
 def resolve(device: str, dtype: str) -> str:
@@ -116,12 +119,12 @@ class Model:
     """A SAM 2.1 network with a Grounding DINO detector; made by `load`.
 
     Attributes:
-        device, dtype: where and how it runs.
+        device, dtype, compile: where and how it runs.
         names: the checkpoints it was loaded from, {"sam": …, "detector": … or None}.
     """
 
-    def __init__(self, network, detector_path, device: str, dtype: str, names: dict[str, Any]):
-        self.device, self.dtype, self.names = device, dtype, names
+    def __init__(self, network, detector_path, device: str, dtype: str, names: dict[str, Any], compile: bool = False):
+        self.device, self.dtype, self.names, self.compile = device, dtype, names, compile
         self._network, self._detector_path = network, detector_path
 
     @cached_property
@@ -135,11 +138,19 @@ class Model:
 
     def propagator(self) -> Propagator:
         """A propagation engine without objects, for one clip. (`vidseg.sam.propagator` says how to drive it.)"""
+        return self._compiled.branch([]) if self.compile else self._engine()
+
+    @cached_property
+    def _compiled(self) -> Propagator:
+        """What all clips share if it is compiled, so that this happens once."""
+        return self._engine()
+
+    def _engine(self) -> Propagator:
         import torch
 
         from vidseg.sam.propagator import Propagator
 
-        return Propagator(self._network, getattr(torch, self.dtype))
+        return Propagator(self._network, getattr(torch, self.dtype), self.compile)
 
     def track(
         self,
@@ -147,7 +158,7 @@ class Model:
         prompt: str | Sequence[str] | None = None,
         *,
         boxes: Sequence[Sequence[float]] | np.ndarray | None = None,
-        keyframe: int | None = None,
+        keyframe: int | str = "auto",
         redetect: float | None = 1.0,
         forget_after: float = 30.0,
         allow_overlap: bool = False,
@@ -163,8 +174,10 @@ class Model:
             clip: a video, a folder of images, or an image.
             prompt: what to find: phrases separated by dots, commas or lines, or a list of them.
             boxes: instead of a prompt, N×4: x1, y1, x2, y2 in pixels of the keyframe, one object each.
-            keyframe: number of the frame on which objects are prompted first. Default: the first frame for boxes; for
-                text the first one on which something is found, looking twice a second.
+            keyframe: number of the frame on which objects are prompted first; they are followed from there in both
+                directions. Or "first"; or "auto": the first frame for boxes, and for text the first one on which something
+                is found, looking twice a second. Frames before it are read twice, and what is tracked in them waits in a
+                temporary file.
             redetect: seconds after which the detector looks for further objects, again and again, and at every scene
                 cut; None for a single keyframe. Frames come out up to two such intervals late, and wait in memory until
                 then. (Text only.)
@@ -189,6 +202,8 @@ class Model:
 
         if redetect is not None and not 0 < redetect < float("inf"):
             raise InputError(f"redetect must be a number of seconds above 0, or None; it is {redetect}")
+        if isinstance(keyframe, bool) or not (isinstance(keyframe, (int, np.integer)) or keyframe in ("first", "auto")):
+            raise InputError(f"keyframe must be the number of a frame, \"first\" or \"auto\"; it is {keyframe!r}")
         if not forget_after >= 0:
             raise InputError(f"forget_after must be a number of seconds, 0 or more; it is {forget_after}")
         if (prompt is None) == (boxes is None):

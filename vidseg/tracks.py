@@ -84,19 +84,7 @@ class TracksWriter:
         if frame.index <= self._last:
             raise ValueError(f"frame {frame.index} was given after frame {self._last}; write in the clip's order")
         self._last = frame.index
-        found = frame.detections
-        objects = [
-            {
-                "id": int(found.tracker_id[i]),
-                "label": str(found.data["class_name"][i]),
-                "score": round(float(found.confidence[i]), 4),
-                "box": [round(float(value), 2) for value in found.xyxy[i]],
-                "mask": encode_mask(found.mask[i]),
-            }
-            for i in range(len(found))
-            if found.mask[i].any()
-        ]
-        self._put({"frame": int(frame.index), "time": round(float(frame.time), 6), "objects": objects})
+        self._put(record_of(frame))
 
     def _put(self, record: dict) -> None:
         with self._errors():
@@ -134,7 +122,7 @@ class Tracks:
             if number == 1:
                 continue
             try:
-                frame = self._frame(record)
+                frame = frame_of(record, self.header["height"], self.header["width"])
             except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
                 raise self._broken(number, f"{type(error).__name__}: {error}") from error
             if frame.index <= last:
@@ -158,29 +146,48 @@ class Tracks:
     def _broken(self, number: int, why: str) -> InputError:
         return InputError(f"{self.path}: line {number} is broken ({why}); remove it, or write the file again")
 
-    def _frame(self, record: dict) -> TrackedFrame:
-        import numpy as np
-        import supervision as sv
-
-        objects, size = record["objects"], (self.header["height"], self.header["width"])
-        masks = np.zeros((len(objects), *size), bool)
-        for mask, entry in zip(masks, objects):
-            if tuple(entry["mask"]["size"]) != size:
-                raise ValueError(f"mask of size {entry['mask']['size']} in a clip of {list(size)}")
-            mask[:] = decode_mask(entry["mask"])
-        detections = sv.Detections(
-            xyxy=np.array([entry["box"] for entry in objects], np.float32).reshape(-1, 4),
-            mask=masks,
-            confidence=np.array([entry["score"] for entry in objects], np.float32),
-            tracker_id=np.array([entry["id"] for entry in objects], int),
-            data={"class_name": np.array([entry["label"] for entry in objects], str)},
-        )
-        return TrackedFrame(int(record["frame"]), float(record["time"]), None, detections)
-
 
 def read_tracks(path: str | os.PathLike) -> Tracks:
     """Open a tracks file. InputError if it is none; a broken line is reported when it is reached."""
     return Tracks(path)
+
+
+def record_of(frame: TrackedFrame) -> dict[str, Any]:
+    """One line of a tracks file. An object with an empty mask is left out."""
+    found = frame.detections
+    objects = [
+        {
+            "id": int(found.tracker_id[i]),
+            "label": str(found.data["class_name"][i]),
+            "score": round(float(found.confidence[i]), 4),
+            "box": [round(float(value), 2) for value in found.xyxy[i]],
+            "mask": encode_mask(found.mask[i]),
+        }
+        for i in range(len(found))
+        if found.mask[i].any()
+    ]
+    return {"frame": int(frame.index), "time": round(float(frame.time), 6), "objects": objects}
+
+
+def frame_of(record: dict[str, Any], height: int, width: int) -> TrackedFrame:
+    """The frame, without its image, that one line of a tracks file tells of. KeyError, ValueError and others if it is broken."""
+    import numpy as np
+    import supervision as sv
+
+    objects, size = record["objects"], (height, width)
+    masks = np.zeros((len(objects), *size), bool)
+    for mask, entry in zip(masks, objects):
+        if tuple(entry["mask"]["size"]) != size:
+            raise ValueError(f"mask of size {entry['mask']['size']} in a clip of {list(size)}")
+        mask[:] = decode_mask(entry["mask"])
+    detections = sv.Detections(
+        xyxy=np.array([entry["box"] for entry in objects], np.float32).reshape(-1, 4),
+        mask=masks,
+        confidence=np.array([entry["score"] for entry in objects], np.float32),
+        tracker_id=np.array([entry["id"] for entry in objects], int),
+        data={"class_name": np.array([entry["label"] for entry in objects], str)},
+    )
+    return TrackedFrame(int(record["frame"]), float(record["time"]), None, detections)
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, Any]:
