@@ -84,14 +84,17 @@ class Painter:
         aspect, short = width / height, min(height, width)
         count = int(rng.integers(1, MAX_SPRITES)) if not any_sprite else int(rng.integers(3, MAX_SPRITES + 1))
         strangers = rng.random() < 0.6
-        chosen, poses, circles = [], [], []
+        flock = rng.random() < 0.5  # several of one kind: without many such pictures, a second one is taken for a double of the first
+        chosen, poses, circles, tints = [], [], [], []
         for _ in range(count):
+            twin = None
             if any_sprite:
                 sprite = sprites[rng.integers(len(sprites))]
-            elif strangers and rng.random() < 0.35:
+            elif chosen and rng.random() < (0.6 if flock else 0.05):
+                twin = 0 if flock else int(rng.integers(len(chosen)))
+                sprite = chosen[twin]
+            elif strangers and not (flock and not chosen) and rng.random() < 0.35:
                 sprite = unnamed[rng.integers(len(unnamed))]
-            elif chosen and rng.random() < 0.12:  # twins
-                sprite = chosen[rng.integers(len(chosen))]
             else:  # by name, so that a name with two glyphs is not twice as frequent
                 name = NAMES[rng.integers(len(NAMES))]
                 options = [s for s in named if s.name == name]
@@ -99,6 +102,8 @@ class Painter:
             loose = rng.random() < 0.2
             for attempt in range(8):
                 size = float(np.exp(rng.uniform(*np.log(sizes)))) * short
+                if twin is not None and rng.random() < 0.6:
+                    size = circles[twin][2] * rng.uniform(0.85, 1.15)
                 x, y = rng.uniform(0.02, 0.98) * width, rng.uniform(0.02, 0.98) * height
                 if attempt > 4 and size > 0.3 * short:
                     continue
@@ -110,7 +115,7 @@ class Painter:
             circles.append((x, y, size))
             chosen.append(sprite)
             poses.append([x / height, y / height, size / height, rng.uniform(-25, 25), rng.choice([-1, 1]), 1])
-        tints = [self.tint(s, pose[2] * height) for s, pose in zip(chosen, poses)]
+            tints.append(tints[twin] if twin is not None and rng.random() < 0.7 else self.tint(sprite, size))
         camera = rng.uniform(-0.8, 0.8, (1, 2)) * MARGIN
         poses = np.array(poses, np.float32).reshape(-1, 6)
         poses[:, :2] += camera

@@ -163,8 +163,8 @@ def probe_loss(scores: list[torch.Tensor], cells: list[torch.Tensor]) -> tuple[t
     return total, hits / max(seen, 1)
 
 
-def detection_loss(model, outputs, batch, shapes, stray: float = 1.0) -> tuple[torch.Tensor, dict]:
-    """The whole loss of a batch. `stray` weighs unassigned queries (more of it: fewer duplicates)."""
+def detection_loss(model, outputs, batch, shapes) -> tuple[torch.Tensor, dict]:
+    """The whole loss of a batch."""
     mask = batch["mask"].bool()
     length = mask.shape[1]
     parts: dict[str, torch.Tensor] = {}
@@ -182,7 +182,7 @@ def detection_loss(model, outputs, batch, shapes, stray: float = 1.0) -> tuple[t
         boxes = (model.bbox_embed[layer](hidden) + torch.special.logit(reference.float(), eps=1e-5)).sigmoid()
         reference = outputs.intermediate_reference_points[:, layer]
         pairs = match(logits, boxes, batch, mask)
-        free = torch.where(near_ignored(boxes, batch["ignored"]), 0.0, stray)
+        free = torch.where(near_ignored(boxes, batch["ignored"]), 0.0, 1.0)
         add("", pair_losses(logits, boxes, pairs, batch, mask, free), 1 / layers if layer < layers - 1 else 1.0)
     logits = outputs.enc_outputs_class[..., :length].float().masked_fill(~mask[:, None], -30.0)
     pairs = assign_cells(batch, shapes)

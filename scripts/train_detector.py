@@ -104,7 +104,7 @@ class Trainer:
             with cast:
                 outputs = self.model(pixel_values=batch["pixels"], input_ids=batch["ids"], attention_mask=batch["mask"])
                 scores = self.probe(self.maps)
-            loss, parts = detection_loss(self.model, outputs, batch, feature_shapes(height, width), self.args.stray)
+            loss, parts = detection_loss(self.model, outputs, batch, feature_shapes(height, width))
             extra, hits = probe_loss(scores, batch["cells"])
             loss, parts = loss + WEIGHTS["probe"] * extra, dict(parts, hits=hits)
         self.optimiser.zero_grad(set_to_none=True)
@@ -161,13 +161,13 @@ class Trainer:
         args, budget = self.args, self.args.minutes * 60
         resumed = self.load()
         log(dict(event="start", resumed=resumed, elapsed=round(self.elapsed), step=self.step, minutes=args.minutes,
-                 seed=args.seed, bf16=args.bf16, stray=args.stray))
+                 seed=args.seed, bf16=args.bf16))
         clock = time.perf_counter()
         marks = dict(log=self.elapsed, save=self.elapsed, test=self.elapsed)
         sums, seen, current = {}, 0, self.phase()
         stop = []
         signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
-        while not stop and self.elapsed < budget and (not args.steps or self.step < args.steps):
+        while not stop and self.elapsed < budget:
             if self.phase() != current:
                 current, self.phase_steps = self.phase(), 0 if current == 0 else self.phase_steps  # warm up the new heads
             parts = self.train_step(current)
@@ -248,21 +248,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="runs/detector", help="folder of the checkpoint")
     parser.add_argument("--minutes", type=float, default=80.0, help="training time in all, over every resumed run")
-    parser.add_argument("--steps", type=int, default=0, help="stop at this step (for trying things out)")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=False, help="bfloat16 autocast")
-    parser.add_argument("--stray", type=float, default=1.0, help="weight of queries without an object")
     parser.add_argument("--export", default=str(HERE.parent / "vidseg" / "demo" / "detector"))
     parser.add_argument("--export-only", action="store_true", help="export the latest checkpoint and score it")
-    parser.add_argument("--resume", action="store_true", help="insist on a checkpoint (one that is there is always used)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)  # the focal loss of sure negatives is denormal, and those are slow
     cv2.setNumThreads(args.threads)
-    if args.resume and not (Path(args.out) / "checkpoint.pt").exists():
-        parser.error(f"--resume: no checkpoint in {args.out}")
     trainer = Trainer(args)
     if args.export_only:
         if not trainer.load():

@@ -34,11 +34,14 @@ class WaitingFrame:
         """Note what the network says about some objects; those that are not visible are left out."""
         if masks is None:
             return
+        logits = masks.logits.half()
+        # One question to the device for all objects, not one for each.
         confidence = (masks.ious * masks.object_scores.sigmoid()).tolist()
+        visible = ((masks.object_scores > 0) & (logits > 0).flatten(1).any(1)).tolist()
         for row, object_id in enumerate(masks.ids):
-            logits = masks.logits[row].half()
-            if masks.object_scores[row] > 0 and bool((logits > 0).any()):
-                self.logits[object_id], self.scores[object_id] = logits, confidence[row]
+            if visible[row]:
+                # A copy, so that an object that is dropped frees its share of the batch.
+                self.logits[object_id], self.scores[object_id] = logits[row].clone(), confidence[row]
             else:
                 self.drop(object_id)
 
