@@ -16,7 +16,7 @@ from score_demo import iou
 from vidseg.model import Model
 from vidseg.sam.prompts import Box
 from vidseg.sam.propagator import FrameMasks
-from vidseg.tracking import SCAN_INTERVAL
+from vidseg.sweep import SCAN_INTERVAL
 from vidseg.video import Clip, Frame
 
 

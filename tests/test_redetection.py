@@ -504,6 +504,14 @@ def test_newcomer_of_the_keyframe_may_be_seconded_in_either_direction(scripted, 
     assert written(frames, 1) == list(range(22))
 
 
+def test_what_is_new_on_the_very_first_frame_alone_is_forgotten_on_the_way_back(scripted):
+    """Looks are on frames 14, 8 and 2. The ball found on 2 has its second look on 0, where it is called something else."""
+    run = scripted({"dog": 0.8}, {"dog": 0.8}, {"dog": 0.8, "ball": 0.4}, {"dog": 0.8, "ball": ("cat", 0.4)}, keyframe=14, count=20)
+    frames = frames_of(run, 20)
+    assert run.labels == {1: "dog"} and all(found.tracker_id.tolist() == [1] for found in frames)
+    assert run.detector.calls == 4  # and nobody is looked for once more at the end
+
+
 def test_late_keyframe_is_tracked_back_without_further_looks(scripted, shelf):
     """Nothing is found on frames 0 and 6; what is found on 12 was there all along."""
     run = scripted({}, {}, {"dog": 0.8, "cat": 0.8}, count=16)

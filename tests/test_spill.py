@@ -54,5 +54,11 @@ def test_full_disk_is_one_line(monkeypatch):
 
     with FrameStack(HEIGHT, WIDTH) as stack:
         monkeypatch.setattr(stack, "_file", SimpleNamespace(write=full, close=stack._file.close))
-        with pytest.raises(OutputError, match="no room for what is tracked before the keyframe .No space left on device.; free some space, or .* TMPDIR"):
+        with pytest.raises(OutputError, match="no room in the temporary folder .* .No space left on device.; free some space, or .* TMPDIR"):
             stack.push(frame(0, 1))
+
+
+def test_no_temporary_folder_is_one_line(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    with pytest.raises(OutputError, match="no room in the temporary folder .*TMPDIR"):
+        FrameStack(HEIGHT, WIDTH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 
@@ -11,7 +13,7 @@ SIDE = 256  # pixels of the longer side that are compared; more would only cost 
 class SceneCuts:
     """Says of each frame of a clip, given in order, whether a new scene begins with it."""
 
-    def __init__(self, frame_rate: float):
+    def __init__(self, frame_rate: float | Fraction):
         from scenedetect.detectors import ContentDetector
 
         self._frame_rate = float(frame_rate)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 ADVICE = "give a video, an image or a folder of images"
+of_this_thread = threading.local()  # holds a converter, which must not be used by two threads at once
 
 
 @dataclass
@@ -189,9 +190,6 @@ def scaler():
     if not hasattr(of_this_thread, "scaler"):
         of_this_thread.scaler = VideoReformatter()
     return of_this_thread.scaler
-
-
-of_this_thread = threading.local()  # a converter must not be used by two threads at once
 
 
 def packets(container, stream):

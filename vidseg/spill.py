@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import tempfile
+from contextlib import contextmanager
 
 from vidseg.errors import OutputError
 from vidseg.tracks import TrackedFrame, frame_of, record_of
@@ -23,12 +24,13 @@ class FrameStack:
             stack.pop()
 
     Raises:
-        OutputError: there is no room for the file.
+        OutputError: there is no folder, or no room, for the file.
     """
 
     def __init__(self, height: int, width: int):
         self._size = height, width
-        self._file = tempfile.TemporaryFile(prefix="vidseg-")
+        with self._errors():
+            self._file = tempfile.TemporaryFile(prefix="vidseg-")
         self._top: TrackedFrame | None = None  # read, but not taken
 
     def __enter__(self) -> FrameStack:
@@ -39,12 +41,9 @@ class FrameStack:
 
     def push(self, frame: TrackedFrame) -> None:
         line = json.dumps(record_of(frame)).encode()
-        try:
+        with self._errors():
             self._file.write(line + LENGTH.pack(len(line)))
             self._file.flush()
-        except OSError as error:
-            raise OutputError(f"{tempfile.gettempdir()}: no room for what is tracked before the keyframe ({error.strerror}); "
-                              "free some space, or name another folder in TMPDIR") from error
 
     def pop_at(self, time: float) -> TrackedFrame | None:
         """Take the frame of a time in s, to the microsecond; None if there is none. Those before it are dropped."""
@@ -62,3 +61,11 @@ class FrameStack:
             self._top = frame_of(json.loads(self._file.read(length)), *self._size)
             self._file.truncate(start)
         return self._top
+
+    @contextmanager
+    def _errors(self):
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"no room in the temporary folder for what is tracked before the keyframe ({error.strerror}); "
+                              "free some space, or name another folder in TMPDIR") from error

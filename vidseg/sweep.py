@@ -8,6 +8,7 @@ that is settled: no longer than two looks lie apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Sweep:
         find: Callable[[Frame], Found],
         redetect: float | None,
         forget_after: float,
-        frame_rate: float,
+        frame_rate: float | Fraction,
         scanning: bool = False,
         origin: Frame | None = None,
         looking: bool = True,
@@ -208,6 +209,8 @@ class Sweep:
         unsure = self.objects.unsure() - self._undecided
         if unsure and self._last_look != self.waiting[-1].frame.time:
             self._look(self.waiting[-1], None)
-            return  # what is new on the very last frame alone stays out
+            for object_id in self.objects.unsure() - self._undecided:  # what is new on the very last frame alone stays out
+                del self.objects.known[object_id]
+            return
         for object_id in sorted(unsure):
             self.objects.confirm(object_id)

@@ -95,22 +95,22 @@ class Tracking:
         return self.clip.warning
 
     def __iter__(self) -> Iterator[TrackedFrame]:
-        info = self.clip.info
-        with closing(prefetch(self.clip.frames(*self._range))) as frames, FrameStack(info.height, info.width) as earlier:
+        with closing(prefetch(self.clip.frames(*self._range))) as frames:
             key, found = self._find_keyframe(frames)
+            self.doing = ""
             if key is None:
-                yield from self._frames_before(None, earlier)
+                yield from self._frames_before(None, None)
                 return
             sweep = self._sweep(self._propagator)
             sweep.take(key, found)
+            following = sweep.run(frames)
             if key.index > self._first:
-                self._track_back(key, earlier)
-            self.doing = ""
-            begun = False
-            for waiting in sweep.run(frames):
-                if not begun and key.index > self._first:  # now it is settled which objects of the keyframe are some
+                with FrameStack(self.clip.info.height, self.clip.info.width) as earlier:
+                    self._track_back(key, earlier)
+                    settled = next(following)  # the keyframe: now it is known which of the objects on it are some
                     yield from self._frames_before(key, earlier)
-                begun = True
+                    yield self._handed_out(self._finished(settled))
+            for waiting in following:
                 yield self._handed_out(self._finished(waiting))
 
     # -- the keyframe --------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class Tracking:
     def _sweep(self, propagator: Propagator, origin: Frame | None = None) -> Sweep:
         """A sweep forwards, or backwards from a frame. Where the detector has looked for a keyframe, it need not look again."""
         return Sweep(
-            self.objects, propagator, self._find, self._redetect, self._forget_after, float(self.clip.info.frame_rate or 25),
+            self.objects, propagator, self._find, self._redetect, self._forget_after, self.clip.info.frame_rate or 25,
             scanning=self._wanted == "auto", origin=origin, looking=origin is None or (self._wanted != "auto" and self._redetect is not None))
 
     # -- what lies before it -------------------------------------------------------------------------------------------
@@ -158,9 +158,10 @@ class Tracking:
                 ids = dict.fromkeys(self.objects.known, "")
                 earlier.push(waiting.finished(ids, {i: i for i in ids}, self._allow_overlap))
                 if not sweep.looks and not sweep.propagator.banks:
-                    return  # nobody is left to be followed, and nobody will be found
+                    break  # nobody is left to be followed, and nobody will be found
+        self.doing = ""
 
-    def _frames_before(self, key: Frame | None, earlier: FrameStack) -> Iterator[TrackedFrame]:
+    def _frames_before(self, key: Frame | None, earlier: FrameStack | None) -> Iterator[TrackedFrame]:
         """The frames before the keyframe, read again, with what was tracked backwards; all frames if there is no keyframe."""
         nothing = sv.Detections(np.zeros((0, 4), np.float32), np.zeros((0, self.clip.info.height, self.clip.info.width), bool),
                                 np.zeros(0, np.float32), tracker_id=np.zeros(0, int), data={"class_name": np.zeros(0, str)})
@@ -168,7 +169,7 @@ class Tracking:
             for frame in frames:
                 if key is not None and frame.index >= key.index:
                     return
-                tracked = earlier.pop_at(frame.time)
+                tracked = earlier and earlier.pop_at(frame.time)
                 found = nothing if tracked is None else self._named(tracked.detections)
                 yield self._handed_out(TrackedFrame(frame.index, frame.time, frame.image, found))
 

@@ -9,6 +9,7 @@ from tests.sam import stock
 from vidseg.sam import attention
 from vidseg.sam.attention import KEY_BLOCK, LOG2_E, BlockedAttention, MemoryAttention
 from vidseg.sam.build import instantiate_config
+from vidseg.sam.fused import FusedMemoryAttention
 
 
 def inputs(module, cells: int, objects: int, memories: int, pointers: int, seed: int = 0):
@@ -33,12 +34,13 @@ def module():
     return instantiate_config(stock.SMALL).eval().memory_attention
 
 
+@pytest.mark.parametrize("kind", [MemoryAttention, FusedMemoryAttention])
 @pytest.mark.parametrize("objects, memories, pointers", [(1, 1, 2), (3, 4, 8), (2, 7, 0)])
 @torch.inference_mode()
-def test_equals_the_module(module, objects, memories, pointers):
+def test_equals_the_module(module, kind, objects, memories, pointers):
     frame, position, memory, place = inputs(module, 16, objects, memories, pointers)
     expected = by_module(module, frame, position, memory, place, pointers)
-    ours = MemoryAttention(module, 16)(frame, position, memory, place, pointers)
+    ours = kind(module, 16)(frame, position, memory, place, pointers)
     assert (ours - expected).abs().max() / expected.abs().max() < 1e-5
     if objects > 1:
         assert (ours[0] - ours[1]).abs().max() > 0.01, "objects with other memories must come out different"
@@ -53,13 +55,15 @@ def test_more_tokens_than_a_block(module):
     assert (MemoryAttention(module, cells)(frame, position, memory, place, 4) - expected).abs().max() / expected.abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("scratch", [attention.SCRATCH, 200_000], ids=["in one block", "in blocks"])
+@pytest.mark.parametrize(("kind", "scratch"), [
+    (MemoryAttention, attention.SCRATCH), (MemoryAttention, 200_000), (FusedMemoryAttention, attention.SCRATCH),
+], ids=["in one block", "in blocks", "fused"])  # fmt: skip
 @torch.inference_mode()
-def test_bfloat16_is_no_worse_than_the_module_in_bfloat16(module, monkeypatch, scratch):
+def test_bfloat16_is_no_worse_than_the_module_in_bfloat16(module, monkeypatch, kind, scratch):
     monkeypatch.setattr(attention, "SCRATCH", scratch)
     frame, position, memory, place = inputs(module, 16, 2, 4, 8)
     exact = by_module(module, frame, position, memory, place, 8)
-    error = (MemoryAttention(module, 16, torch.bfloat16)(frame, position, memory, place, 8) - exact).norm()
+    error = (kind(module, 16, torch.bfloat16)(frame, position, memory, place, 8) - exact).norm()
     with torch.autocast("cpu", torch.bfloat16):
         allowed = (by_module(module, frame, position, memory, place, 8).float() - exact).norm()
     assert error <= 1.5 * allowed

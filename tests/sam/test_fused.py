@@ -7,40 +7,14 @@ import torch
 
 from tests.sam import stock
 from tests.sam.lively import lively_network, park_frames
-from tests.sam.test_attention import by_module, inputs
 from tests.sam.test_encoder import assert_close, by_network
 from vidseg.sam.attention import LOG2_E, BlockedAttention
 from vidseg.sam.build import build_sam, instantiate_config
 from vidseg.sam.encoder import ImageEncoder
-from vidseg.sam.fused import FusedMemoryAttention, attention
+from vidseg.sam.fused import attention
 from vidseg.sam.prompts import Box
 from vidseg.sam.propagator import Propagator
 from vidseg.sam.step import Step
-
-
-@pytest.fixture(scope="module")
-def module():
-    torch.manual_seed(1)
-    return instantiate_config(stock.SMALL).eval().memory_attention
-
-
-@pytest.mark.parametrize("objects, memories, pointers", [(1, 1, 2), (3, 4, 8), (2, 7, 0)])
-@torch.inference_mode()
-def test_memory_attention_equals_the_module(module, objects, memories, pointers):
-    frame, position, memory, place = inputs(module, 16, objects, memories, pointers)
-    expected = by_module(module, frame, position, memory, place, pointers)
-    ours = FusedMemoryAttention(module, 16)(frame, position, memory, place, pointers)
-    assert (ours - expected).abs().max() / expected.abs().max() < 1e-5
-
-
-@torch.inference_mode()
-def test_bfloat16_is_no_worse_than_the_module_in_bfloat16(module):
-    frame, position, memory, place = inputs(module, 16, 2, 4, 8)
-    exact = by_module(module, frame, position, memory, place, 8)
-    error = (FusedMemoryAttention(module, 16, torch.bfloat16)(frame, position, memory, place, 8) - exact).norm()
-    with torch.autocast("cpu", torch.bfloat16):
-        allowed = (by_module(module, frame, position, memory, place, 8).float() - exact).norm()
-    assert error <= 1.5 * allowed
 
 
 def test_attention_equals_that_in_blocks():
