@@ -441,6 +441,16 @@ def test_nothing_is_carried_back_over_a_cut(demo, sprites, tmp_path, monkeypatch
     assert [found.tracker_id.tolist() for found in frames] == [[1]] * 10 + [[2]] * 10
 
 
+def test_keyframe_right_after_a_cut_is_not_tracked_back_over_it(demo, sprites, tmp_path, monkeypatch):
+    """Where the ball is on the keyframe, the scene before has a poodle, which the network takes for it."""
+    clip = film(
+        tmp_path / "scenes.mp4", sprites, 16, lambda t: {"ball" if t >= 9 else "poodle": (300, 180)}, lambda t: sky() if t >= 9 else sand())
+    ball = box_around(clip, "ball")
+    monkeypatch.setattr(demo, "detector", Scripted([(ball, "ball", 0.9)]))
+    assert written(frames_of(demo.track(clip.path, prompt="ball", keyframe=9, redetect=STEP), 16), 1) == list(range(9, 16))
+    assert written(frames_of(demo.track(clip.path, boxes=[ball], keyframe=9), 16), 1)[0] < 9  # or this clip would show nothing
+
+
 # -- how long frames wait --------------------------------------------------------------------------------------------
 
 

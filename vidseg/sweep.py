@@ -63,6 +63,8 @@ class Sweep:
         self._scanning, self._reverse = scanning, origin is not None
         self._undecided = frozenset(objects.unsure())  # newcomers of the origin: it takes both directions to doubt them
         self._cuts = SceneCuts(frame_rate) if redetect else None
+        if self._cuts and origin:
+            self._cuts.begins(origin.image)  # or a cut right before the origin would go unseen
         self._in_view: dict[int, float] = {}  # time in s of the last frame on which each object was visible
         self._agreeing: dict[tuple[int, int], int] = {}  # pairs of objects on the same pixels: for how many frames
         # Time of the last look, its turn, and the turn of the one before
