@@ -51,7 +51,7 @@ def startup(repeats: int) -> None:
         "def note(run, total):\n"
         "    for frame in run:\n"
         "        if len(frame.detections): print(time.time()); sys.exit()\n"
-        "cli.progress = note\n"
+        "sys.modules['vidseg.commands.track'].progress = note\n"
         "cli.main(['track', sys.argv[1], '--prompt', 'dog', '--model', 'demo', '--output', sys.argv[2]], standalone_mode=False)\n"
     )
     for _ in range(repeats):

@@ -93,7 +93,7 @@ def film(clip: Path, device: str, size: str, objects: int, compile: bool) -> Non
     from tests.standins import save_sam
 
     import vidseg
-    from vidseg.cli import open_video
+    from vidseg.commands.track import open_video
     from vidseg.overlap import Background
     from vidseg.video import Clip
 

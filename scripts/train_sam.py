@@ -25,13 +25,16 @@ from safetensors.torch import save_file
 from demo_world import all_sprites
 from sam_data import MIN_VISIBLE, RECENT, prompts, training_clip
 from sam_loss import TrainingHeads, mask_iou, mask_loss
+from sam_stills import decode, make_stills, run_stills
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "vidseg/demo/sam/config.yaml"
-MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+MEAN, STD = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 # share of the budget, picture side, frames a clip, clips a step and process (two objects each)
-PHASES = [(0.05, 128, 1, 16), (0.04, 128, 2, 8), (0.04, 128, 3, 6), (0.45, 128, 7, 4), (0.17, 256, 7, 2), (0.15, 320, 7, 1),
-          (0.10, 352, 7, 1)]
+PHASES = [(0.04, 128, 1, 16), (0.03, 128, 2, 8), (0.03, 128, 3, 6), (0.34, 128, 7, 4), (0.13, 256, 7, 2), (0.12, 320, 7, 1),
+          (0.08, 352, 7, 1), (0.23, 384, 7, 1)]
+STILLS_FROM = 0.77  # from this share of the budget on, two steps of three are stills
+STILLS = 4  # pictures of such a step and process
 OBJECTS = 2
 
 
@@ -48,6 +51,11 @@ def set_image_size(model, side: int) -> None:
     encoder.mask_input_size = (4 * cells, 4 * cells)
 
 
+def normalised(images: torch.Tensor) -> torch.Tensor:
+    """[..., 3, H, W] in 0..255 as the image encoder takes it."""
+    return (images / 255 - MEAN.to(images.device)) / STD.to(images.device)
+
+
 def make_batch(rng, side, frames, clips, progress):
     """Stack `clips` training clips and choose the prompt. Objects lie clip by clip along B = clips · OBJECTS."""
     jump = 0.7 - 0.5 * progress if progress < 0.85 else 0.05  # end as the world is: things move, they do not jump
@@ -57,7 +65,7 @@ def make_batch(rng, side, frames, clips, progress):
     points = None if kind == "mask" else tuple(map(torch.from_numpy, prompts(rng, kind, first)))
     images = torch.from_numpy(np.stack([clip.images for clip in made], 1))  # T clips H W 3
     return {
-        "images": ((images / 255 - MEAN) / STD).permute(0, 1, 4, 2, 3).contiguous(),
+        "images": normalised(images.permute(0, 1, 4, 2, 3)).contiguous(),
         "masks": torch.from_numpy(np.concatenate([c.masks for c in made], 1)),  # T B H W
         "visible": torch.from_numpy(np.concatenate([c.visible for c in made], 1)).float(),  # T B
         "owners": torch.from_numpy(np.stack([c.owners for c in made], 1)).long(),
@@ -81,17 +89,6 @@ def missed(rng, frames: int, count: int) -> np.ndarray:
             start = int(rng.integers(1, frames - 1))
             column[start : start + int(rng.integers(1, RECENT + 2))] = True
     return wrong
-
-
-def decode(model, features, high_res, points):
-    """The mask decoder without the object-score gate: masks [B, 4, h, w], ious [B, 4], tokens [B, 4, C], score [B, 1]."""
-    batch = len(features)
-    if points is None:
-        points = (features.new_zeros(batch, 1, 2), -torch.ones(batch, 1, dtype=torch.int32, device=features.device))
-    sparse, dense = model.sam_prompt_encoder(points=points, boxes=None, masks=None)
-    return model.sam_mask_decoder.predict_masks(
-        image_embeddings=features, image_pe=model.sam_prompt_encoder.get_dense_pe(), sparse_prompt_embeddings=sparse,
-        dense_prompt_embeddings=dense, repeat_image=False, high_res_features=high_res)
 
 
 def run_clip(model, heads, batch, balance: float, fine: float):
@@ -249,11 +246,17 @@ def train(rank: int, options: argparse.Namespace, meeting: str) -> None:
     while spent < budget:
         progress = spent / budget
         side, frames, clips = phase_at(progress)
-        if frames > 1 and step % 10 == 9:  # stills all along; chosen by the step, so that no process waits for another
-            frames, clips = 1, 2 * clips
         set_image_size(model, side)
-        batch = make_batch(rng, side, frames, clips * options.batch_scale, progress)
-        loss, figures = run_clip(model, heads, to_device(batch, device), balance=max(0.0, 1 - step / 1500), fine=float(side >= 256))
+        # Chosen by the step, so that no process waits for another.
+        if progress >= STILLS_FROM and step % 3 > 0:
+            batch = to_device(make_stills(rng, side, STILLS * options.batch_scale), device)
+            batch["images"] = normalised(batch["images"])
+            loss, figures = run_stills(model, heads, batch, float(side >= 256), rng)
+        else:
+            if frames > 1 and step % 10 == 9:  # stills all along
+                frames, clips = 1, 2 * clips
+            batch = make_batch(rng, side, frames, clips * options.batch_scale, progress)
+            loss, figures = run_clip(model, heads, to_device(batch, device), max(0.0, 1 - step / 1500), float(side >= 256))
         for group in optimiser.param_groups:
             group["lr"] = 1e-3 * rate(progress, step)
         optimiser.zero_grad(set_to_none=True)
