@@ -361,8 +361,8 @@ def test_keyframe_in_the_middle(clip):
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
-    (["track", "dog.mp4"], "Missing option '--prompt'"),
-    (["track", "--prompt", "dog"], "Missing argument 'CLIP'"),
+    (["track", "dog.mp4"], "what should be tracked?"),
+    (["track", "--prompt", "dog"], "Missing argument 'CLIP...'"),
     (["track", "dog.mp4", "--prompt", "dog", "--start", "soon"], "'soon' is not a time"),
     (["track", "dog.mp4", "--prompt", "dog", "--end", "1:75"], "'1:75' is not a time"),
     (["track", "dog.mp4", "--prompt", "dog", "--start", "2", "--end", "1"], "--end must be after --start"),

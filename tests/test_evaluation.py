@@ -18,7 +18,9 @@ from PIL import Image
 
 from vidseg.cli import main
 from vidseg.evaluation import FramePairs, boundary_f, davis_scores, evaluate, mask_iou
-from vidseg.tracks import TrackedFrame, TracksWriter
+from vidseg.export.polygons import edge_polygons
+from vidseg.run_lengths import run_lengths
+from vidseg.tracks import TrackedFrame, TracksWriter, encode_mask
 
 HEIGHT, WIDTH = 48, 70
 PERFECT = {"J": 1, "F": 1, "J&F": 1, "HOTA": 1, "DetA": 1, "AssA": 1, "IDF1": 1, "IDSW": 0}
@@ -214,6 +216,91 @@ def test_pngs_equal_tracks(tmp_path, names, mode):
         assert evaluate(*pair) == expected
 
 
+def save_coco(path, frames, numbers=None, style="compressed", names="{:06d}.jpg", **image_fields):
+    """A COCO file of the frames, its annotations in no order, with masks of a style and ids where that style's writers put them."""
+    images, annotations = [], []
+    for position, (number, frame) in enumerate(zip(numbers or range(len(frames)), frames, strict=True)):
+        image = {"id": position * 7 + 3, "file_name": names.format(number), "width": WIDTH, "height": HEIGHT}
+        images.append({**image, **({"frame_id": number} if style == "compressed" else {}), **image_fields})
+        for i, mask in frame.items():
+            code = encode_mask(mask)
+            if style == "uncompressed":
+                code["counts"] = run_lengths(code["counts"], mask.shape).tolist()
+            elif style == "polygons":
+                code = [polygon.ravel().tolist() for polygon in edge_polygons(mask)]
+            of_object = {"attributes": {"track_id": i, "occluded": False}} if style == "polygons" else {"track_id": i}
+            annotations.append({"id": len(annotations) + 1, "image_id": image["id"], "category_id": 1, "segmentation": code, **of_object})
+    path.write_text(json.dumps({"images": images[::-1], "annotations": annotations[::-1], "categories": [{"id": 1, "name": "dog"}]}))
+    return path
+
+
+@pytest.mark.parametrize("style", ["compressed", "uncompressed", "polygons"])
+@pytest.mark.parametrize("numbers", [None, [7, 8, 9, 10]])
+def test_coco_equals_tracks(tmp_path, style, numbers):
+    truth = renamed(CLIP[:4], {1: 5000})
+    result = [{**CLIP[0], 9: box(30, 30, 3, 3)}, SHIFTED[1], renamed([CLIP[2]], {1: 2, 2: 1})[0], {}]
+    files = [save_tracks(tmp_path / "r.jsonl", result, numbers), save_tracks(tmp_path / "t.jsonl", truth, numbers)]
+    names = "frame_2024_{:d}.PNG" if style == "polygons" else "{:06d}.jpg"
+    cocos = [save_coco(tmp_path / f"{name}.json", frames, numbers, style, names) for name, frames in (("r", result), ("t", truth))]
+    expected = evaluate(*files)
+    assert 0 < expected.hota < 1 and expected.id_switches > 0
+    for pair in itertools.product(*zip(files, cocos)):
+        assert evaluate(*pair) == expected
+
+
+def test_coco_images_without_numbers_count_in_their_order(tmp_path):
+    path = save_coco(tmp_path / "t.json", CLIP, style="uncompressed", names="dog.jpg")
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps({**data, "images": data["images"][::-1]}))
+    assert evaluate(save_tracks(tmp_path / "r.jsonl", CLIP), path).figures() == PERFECT
+
+
+def broken_coco(path, kind):
+    data = json.loads(save_coco(path, CLIP).read_text())
+    first = data["annotations"][-1]  # of frame 0
+    if kind == "no JSON":
+        path.write_text("{")
+    elif kind == "other JSON":
+        path.write_text('{"images": 3}')
+    elif kind == "a list":
+        path.write_text("[]")
+    else:
+        if kind == "no ids":
+            del first["track_id"]
+        elif kind == "id twice":
+            first["track_id"] = 2
+        elif kind == "other size":
+            first["segmentation"]["size"] = [3, 4]
+        elif kind == "broken mask":
+            first["segmentation"]["counts"] = "0"
+        elif kind == "broken run lengths":
+            first["segmentation"]["counts"] = [5, 10**9]
+        elif kind == "broken polygon":
+            first["segmentation"] = [["x", "y"]]
+        elif kind == "no image":
+            first["image_id"] = 999
+        elif kind == "frame twice":
+            data["images"][1]["frame_id"] = data["images"][0]["frame_id"]
+        elif kind == "two clips":
+            data["images"][0]["video_id"] = 2
+        path.write_text(json.dumps(data))
+    return path
+
+
+@pytest.mark.parametrize(("kind", "says"), [
+    ("no JSON", "not a COCO file"), ("other JSON", "not a COCO file"), ("a list", "not a COCO file"), ("no image", "not a COCO file"),
+    ("no ids", "an annotation of frame 0 is broken (no track_id)"), ("id twice", "frame 0 has two masks of one object"),
+    ("other size", "frame 0 is broken (ValueError: mask of size [3, 4]"), ("broken mask", "frame 0 is broken"),
+    ("broken run lengths", "frame 0 is broken"), ("broken polygon", "frame 0 is broken"),
+    ("frame twice", "are both frame 7"), ("two clips", "holds 2 clips"),
+])  # fmt: skip
+def test_broken_coco_is_refused_in_one_line(tmp_path, kind, says):
+    good, bad = save_tracks(tmp_path / "good.jsonl", CLIP), broken_coco(tmp_path / "bad.json", kind)
+    result = run(good, bad)
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit) and result.stdout == "", result.output
+    assert result.stderr.startswith(f"vidseg: {bad}: ") and result.stderr.count("\n") == 1 and says in result.stderr, result.stderr
+
+
 def test_frames_are_told_by_their_numbers(tmp_path):
     result = save_tracks(tmp_path / "result.jsonl", CLIP, range(10, 18))
     sparse = evaluate(result, save_pngs(tmp_path / "sparse", CLIP[1::3], ["11.png", "14.png", "17.png"]))
@@ -345,12 +432,12 @@ def test_folder_that_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     folder = save_pngs(tmp_path / "bad", CLIP)
-    monkeypatch.setattr("vidseg.evaluation.os.listdir", refuse)
+    monkeypatch.setattr("vidseg.readers.os.listdir", refuse)
     result = run(folder, folder)
     assert (result.exit_code, result.stderr) == (1, f"vidseg: {folder}: cannot be read (Permission denied); check its permissions\n")
 
 
-@pytest.mark.parametrize("package", ["trackeval", "scipy.optimize", "PIL.Image"])
+@pytest.mark.parametrize("package", ["trackeval", "scipy.optimize"])
 def test_missing_extra(tmp_path, monkeypatch, package):
     paths = save_tracks(tmp_path / "result.jsonl", CLIP), save_tracks(tmp_path / "truth.jsonl", CLIP)
     monkeypatch.setitem(sys.modules, package, None)

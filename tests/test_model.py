@@ -143,10 +143,16 @@ def test_folder_that_is_no_detector_is_refused_before_the_clip_is_read(sam, tmp_
         model.track(clip, prompt="dog")
 
 
-def test_either_a_prompt_or_boxes(alone, clip):
-    for both in ({}, {"prompt": "dog", "boxes": [BOX]}):
-        with pytest.raises(InputError, match="either a text prompt or boxes"):
-            alone.track(clip, **both)
+def test_nothing_to_track(alone, clip):
+    for nothing in ({}, {"boxes": None, "prompts": {}}, {"prompts": {"keyframe": []}}):
+        with pytest.raises(InputError, match="what should be tracked"):
+            alone.track(clip, **nothing)
+
+
+@pytest.mark.parametrize("prompts", [{"first": []}, {-1: []}, {1.5: []}, {True: []}], ids=str)
+def test_frames_of_prompts_are_numbers(alone, clip, prompts):
+    with pytest.raises(InputError, match="by the number of their frame"):
+        alone.track(clip, boxes=[BOX], prompts=prompts)
 
 
 @pytest.mark.parametrize("prompt", ["", " . ,", [], "!"])

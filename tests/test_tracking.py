@@ -15,6 +15,7 @@ import torch
 import vidseg
 from tests.clips import VARIABLE, make_clip
 from vidseg.errors import InputError
+from vidseg.pointing import objects_at
 from vidseg.sam.propagator import Propagator
 from vidseg.tracking import Tracking
 from vidseg.waiting import bounds
@@ -286,7 +287,7 @@ def test_id_of_an_absent_object_stays_reserved(demo, truth):
             return result
 
     boxes = truth[0].xyxy[[0, 2, 3]]
-    run = Tracking(Clip(PARK), Blinking(demo.propagator().network, torch.float32), boxes=boxes, end=8 / RATE)
+    run = Tracking(Clip(PARK), Blinking(demo.propagator().network, torch.float32), pointed=objects_at(boxes), end=8 / RATE)
     frames = list(run)
     assert [frame.detections.tracker_id.tolist() for frame in frames] == [[1, 2, 3]] * 2 + [[1, 3]] * 3 + [[1, 2, 3]] * 3
     assert run.seen == {1: 8, 2: 5, 3: 8} and set(run.labels) == {1, 2, 3}

@@ -33,6 +33,8 @@ INPUTS = {
     "sound": ("a.mp4", CONSTANT, dict(audio="aac")),
     "odd size": ("a.mkv", [40 * i for i in range(COUNT)], dict(base=MS, size=(63, 47), pixels="yuv444p")),
     "vp9": ("a.webm", [40 * i for i in range(COUNT)], dict(base=MS, codec="libvpx-vp9", options={"g": "12"})),
+    "vp9, transparent": ("a.webm", [40 * i for i in range(COUNT)], dict(
+        base=MS, codec="libvpx-vp9", pixels="yuva420p", options={"g": "12", "auto-alt-ref": "0"})),
     "vp8": ("a.webm", [40 * i for i in range(COUNT)], dict(
         base=MS, codec="libvpx", options={"g": "12", "auto-alt-ref": "1", "lag-in-frames": "16", "b": "2M"})),
     "mpeg4, avi": ("a.avi", list(range(COUNT)), dict(base=Fraction(1, 25), codec="mpeg4", options={"g": "12", "qmax": "2"})),

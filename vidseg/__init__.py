@@ -9,7 +9,8 @@
 
 from importlib import import_module
 
-# Named like its module, so it has to be here before anyone imports the module (which is light).
+# Named like their modules, so they have to be here before anyone imports the modules (which are light).
+from vidseg.export import export
 from vidseg.render import render
 
 # Where each public name lives. They are imported when first used: torch and transformers take seconds to load,
@@ -17,6 +18,11 @@ from vidseg.render import render
 _HOMES = {
     "load": "model",
     "Model": "model",
+    "ObjectPrompt": "pointing",
+    "Box": "sam.prompts",
+    "Points": "sam.prompts",
+    "MaskPrompt": "sam.prompts",
+    "read_prompts": "prompts_file",
     "TrackedFrame": "tracks",
     "read_tracks": "tracks",
     "VidsegError": "errors",
@@ -25,7 +31,7 @@ _HOMES = {
     "ModelError": "errors",
 }
 __version__ = "0.1.0"
-__all__ = [*_HOMES, "render", "__version__"]
+__all__ = [*_HOMES, "export", "render", "__version__"]
 
 
 def __getattr__(name: str):

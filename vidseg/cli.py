@@ -9,6 +9,8 @@ import click
 
 import vidseg
 from vidseg.commands.evaluate import evaluate
+from vidseg.commands.export import export
+from vidseg.commands.image import image
 from vidseg.commands.models import models
 from vidseg.commands.render import render
 from vidseg.commands.track import track
@@ -37,5 +39,5 @@ def main() -> None:
     """Find objects in a video by name and follow their exact outlines through the clip."""
 
 
-for command in (track, render, evaluate, models):
+for command in (track, image, render, export, evaluate, models):
     main.add_command(command)

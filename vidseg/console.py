@@ -57,6 +57,21 @@ def progress(run, total: int | None):
             yield frame
 
 
+def each(items, doing: str, total: int):
+    """Pass items on and show how many a second and the time left on stderr, if that is a terminal."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    class Rate(bars.ProgressColumn):
+        def render(self, task):
+            return f"{task.speed:.1f} a second" if task.speed else ""
+
+    columns = [bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(), Rate(), bars.TimeRemainingColumn()]
+    console = Console(stderr=True)
+    with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        yield from bar.track(items, total=total, description=doing)
+
+
 def report(run, phrases, frames: int, elapsed: float, files: list[Path], note: str | None) -> None:
     """Say what was found, where it is, how long it took, and what was amiss."""
     if run.keyframe is None:

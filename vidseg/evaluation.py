@@ -1,7 +1,7 @@
 """How good a result is, measured against the truth: J and F, HOTA, IDF1 and id switches.
 
-Both sides are tracks files or folders of PNGs as DAVIS has them, and are read together, frame by frame. What is kept of
-a frame are its ids and how well each truth object agrees with each result object; masks are dropped.
+Both sides (see `vidseg.readers`) are read together, frame by frame. What is kept of a frame are its ids and how well each
+truth object agrees with each result object; masks are dropped.
 
 Every frame of the truth counts. One that the result lacks counts as a frame on which the result has no object, and
 frames that the truth lacks (YouTube-VOS has truth on every fifth) are left out. Labels play no role, and neither do the
@@ -14,17 +14,15 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from vidseg.errors import InputError, VidsegError
-from vidseg.images import list_images
-from vidseg.tracks import encode_mask, read_tracks
+from vidseg.readers import read_masks
+from vidseg.tracks import encode_mask
 
 TOLERANCE = 0.008  # of the image's diagonal: how far off a boundary pixel may be (Perazzi et al. 2016)
-PNG_MODES = ("1", "L", "P", "I;16", "I")  # Pillow's names for one number a pixel
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class FramePairs:
 
 
 def evaluate(result: str | os.PathLike, truth: str | os.PathLike) -> Scores:
-    """Measure a result against the truth; each is a tracks file or a folder of PNGs (see `read_folder`).
+    """Measure a result against the truth; each is a tracks file, a COCO file or a folder of PNGs (see `vidseg.readers`).
 
         evaluate("park.tracks.jsonl", "park.truth.jsonl").hota
 
@@ -96,7 +94,6 @@ def evaluate(result: str | os.PathLike, truth: str | os.PathLike) -> Scores:
 def require_extra() -> None:
     """VidsegError if what only `vidseg eval` needs is not installed."""
     try:
-        import PIL.Image  # noqa: F401
         import scipy.optimize  # noqa: F401
         import trackeval  # noqa: F401
     except ImportError as error:
@@ -230,66 +227,3 @@ def outline(mask: np.ndarray, reach: int) -> tuple[tuple[np.ndarray, np.ndarray]
     near[window] = cv2.dilate(line, (x * x + y * y <= reach * reach).astype(np.uint8))
     rows, columns = np.nonzero(line)
     return (rows + top, columns + left), near
-
-
-# -- reading ---------------------------------------------------------------------------------------------------------
-
-
-def read_masks(path: str | os.PathLike) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Of each frame in turn: its number, ids [N] of the objects that are visible, their masks N×H×W bool."""
-    if os.path.isdir(path):
-        yield from read_folder(path)
-        return
-    for frame in read_tracks(path):
-        found = frame.detections
-        visible = found.mask.any(axis=(1, 2))
-        ids = found.tracker_id[visible]
-        if len(np.unique(ids)) < len(ids):
-            raise InputError(f"{path}: frame {frame.index} has two masks of one object; remove one, or write the file again")
-        yield frame.index, ids, found.mask[visible]
-
-
-def read_folder(folder: str | os.PathLike) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The same of a folder of PNGs, one a frame, whose pixel values are object ids up to 255, and 0 where nothing is.
-
-    255 is an object like others: parts of a truth that are left open ("void" in some sets) are not known here.
-    """
-    for number, file in numbered_pngs(folder):
-        image = read_ids(file)
-        ids = np.unique(image)
-        ids = ids[ids > 0].astype(int)
-        yield number, ids, image == ids[:, None, None]
-
-
-def numbered_pngs(folder: str | os.PathLike) -> list[tuple[int, Path]]:
-    """The PNGs of a folder by frame number: their names where all are whole numbers, else 0, 1, 2 …, img2 before img10."""
-    try:
-        names = [name for name in os.listdir(folder) if name.lower().endswith(".png") and not name.startswith(".")]
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
-    if not names:
-        raise InputError(f"{folder}: no PNG in this folder; give one PNG a frame, or a tracks file")
-    files = [Path(folder, name) for name in names]
-    if not all(file.stem.isdecimal() for file in files):
-        return list(enumerate(file for file in list_images(Path(folder)) if file.name in names))
-    numbered = sorted((int(file.stem), file) for file in files)
-    for (number, file), (following, other) in zip(numbered, numbered[1:]):
-        if number == following:
-            raise InputError(f"{folder}: {file.name} and {other.name} are both frame {number}; remove one")
-    return numbered
-
-
-def read_ids(file: Path) -> np.ndarray:
-    """H×W array of the numbers in a palette or grey PNG. Not by OpenCV, which turns palettes into colours."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            if image.mode not in PNG_MODES:
-                raise InputError(f"{file}: has colours, not object ids; give a PNG with a palette, or a grey one")
-            ids = np.asarray(image.convert("L") if image.mode == "1" else image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{file}: not an image that can be read; replace or remove it") from error
-    if ids.max() > 255:
-        raise InputError(f"{file}: object id {ids.max()} is over 255; number the objects from 1 to 255")
-    return ids

@@ -1,4 +1,4 @@
-"""Image files as RGB arrays, through OpenCV."""
+"""Image files as RGB arrays, through OpenCV, and Pillow where that cannot."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidseg.errors import InputError
+from vidseg.errors import InputError, OutputError
+from vidseg.files import atomic_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,27 +20,99 @@ def list_images(folder: Path) -> list[Path]:
     found = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")]
     if not found:
         raise InputError(f"{folder}: no images in this folder; it needs {' '.join(IMAGE_SUFFIXES)} files")
-    return sorted(found, key=_natural)
+    return sorted(found, key=natural_order)
 
 
 def read_image(file: Path) -> np.ndarray:
-    """H×W×3 uint8 RGB: turned upright by the EXIF data, 16 bit scaled to 8, transparency over white."""
+    """H×W×3 uint8 RGB: turned upright by the EXIF data, more than 8 bits scaled to 8, transparency over white.
+
+    InputError if the file is no image, or not a whole one.
+    """
     import cv2
     import numpy as np
 
-    data = np.fromfile(file, np.uint8)  # not cv2.imread, which fails on some file names on Windows
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    data = _bytes(file)
+    image = _decoded(data, cv2.IMREAD_UNCHANGED)
     if image is None:
         raise InputError(f"{file}: not an image that can be read; replace or remove it")
     if image.ndim == 3 and image.shape[2] == 4:
-        top = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
-        alpha = image[..., 3:].astype(np.float32) / top
-        image = (image[..., :3] * (255 / top) * alpha + 255 * (1 - alpha)).round().clip(0, 255).astype(np.uint8)
+        return _over_white(file)
+    if image.dtype.kind == "f":  # 0..1 in a TIFF
+        image = np.nan_to_num(image[..., None] if image.ndim == 2 else image)
+        image = np.broadcast_to((image * 255).round().clip(0, 255).astype(np.uint8), (*image.shape[:2], 3))
     else:  # IMREAD_UNCHANGED ignores EXIF and keeps 16 bit; this mode does what is needed
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = _decoded(data, cv2.IMREAD_COLOR)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _natural(file: Path) -> list[tuple[int, str]]:
+def read_mask(file: Path) -> np.ndarray:
+    """H×W bool: where a lossless image is not black, or if some of it is transparent, where it is opaque."""
+    import cv2
+
+    if file.suffix.lower() in (".jpg", ".jpeg"):
+        raise InputError(f"{file}: a JPEG has no exact pixels; save the mask as a PNG")
+    image = _decoded(_bytes(file), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise InputError(f"{file}: not an image that can be read; give a PNG whose pixels are 0 outside the object")
+    if image.ndim == 2:
+        return image != 0
+    alpha = image[..., 3] if image.shape[2] == 4 else None
+    if alpha is not None and (alpha != alpha.max()).any():
+        return alpha > alpha.max() / 2
+    return (image[..., :3] != 0).any(2)
+
+
+def _over_white(file: Path) -> np.ndarray:
+    """A picture with transparency, through Pillow: OpenCV does not turn those upright."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as picture:
+        picture.load()  # which turns a TIFF upright by itself
+        picture = ImageOps.exif_transpose(picture).convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    return np.array(Image.alpha_composite(white, picture).convert("RGB"))
+
+
+def _bytes(file: Path) -> np.ndarray:
+    import numpy as np
+
+    try:
+        return np.fromfile(file, np.uint8)  # not cv2.imread, which fails on some file names on Windows
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror}); check the path") from error
+
+
+def _decoded(data: np.ndarray, mode: int) -> np.ndarray | None:
+    """The picture as OpenCV has it, or None. What is wrong with a file is for us to say, and not for its log."""
+    import cv2
+
+    if not data.size:
+        return None
+    log = cv2.utils.logging
+    level = log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        return cv2.imdecode(data, mode)
+    except cv2.error:  # such as a picture of more pixels than it will decode
+        return None
+    finally:
+        log.setLogLevel(level)
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Write H×W grey, H×W×3 RGB or H×W×4 RGBA uint8. Raises OutputError."""
+    import cv2
+
+    codes = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+    packed = cv2.imencode(".png", cv2.cvtColor(picture, codes[picture.shape[2]]) if picture.ndim == 3 else picture)[1]
+    try:
+        with atomic_output(path) as temporary:
+            temporary.write_bytes(packed.tobytes())
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}; check space and permissions") from error
+
+
+def natural_order(file: Path) -> list[tuple[int, str]]:
+    """A key to sort by: img2 before img10."""
     parts = re.split(r"(\d+)", file.name.lower())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

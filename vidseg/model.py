@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from vidseg.detection import Detector
+    from vidseg.pointing import ObjectPrompt
     from vidseg.sam.propagator import Propagator
+    from vidseg.segmenting import EmbeddedImage
     from vidseg.tracking import Tracking
+    from vidseg.tracks import TrackedFrame
+    from vidseg.video import Clip
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16")
@@ -138,26 +142,60 @@ class Model:
 
     def propagator(self) -> Propagator:
         """A propagation engine without objects, for one clip. (`vidseg.sam.propagator` says how to drive it.)"""
-        return self._compiled.branch([]) if self.compile else self._engine()
+        return self._engine.branch([])
 
     @cached_property
-    def _compiled(self) -> Propagator:
-        """What all clips share if it is compiled, so that this happens once."""
-        return self._engine()
-
     def _engine(self) -> Propagator:
+        """What all clips and images share: weights made ready for use, and what is compiled."""
         import torch
 
         from vidseg.sam.propagator import Propagator
 
         return Propagator(self._network, getattr(torch, self.dtype), self.compile)
 
+    def embed(self, image: str | os.PathLike | np.ndarray) -> EmbeddedImage:
+        """Encode an image once, to segment it many times: a click after that costs only the mask decoder.
+
+            photo = model.embed("photo.jpg")
+            first = photo.segment(points=[[320, 200]])
+            better = photo.segment(points=[[320, 200], [80, 40]], point_labels=[1, 0], previous=first)
+
+        Args:
+            image: a file, or H×W×3 uint8 RGB.
+
+        Raises:
+            InputError: it is no image.
+        """
+        from vidseg.segmenting import EmbeddedImage
+
+        return EmbeddedImage(self, image)
+
+    def segment(self, image: str | os.PathLike | np.ndarray, prompt: str | Sequence[str] | None = None, **prompts) -> TrackedFrame:
+        """Find and outline objects on one image: a clip of one frame.
+
+            model.segment("photo.jpg", prompt="chair. lamp").detections
+            model.segment("photo.jpg", points=[[320, 200]])
+
+        Args:
+            image: a file, or H×W×3 uint8 RGB.
+            prompt, **prompts: what `vidseg.segmenting.EmbeddedImage.segment` takes.
+
+        Raises:
+            InputError: it is no image, or a prompt is none.
+            ModelError: the detector cannot be loaded.
+        """
+        return self.embed(image).segment(prompt, **prompts)
+
     def track(
         self,
-        clip: str | os.PathLike,
+        clip: str | os.PathLike | int | Clip,
         prompt: str | Sequence[str] | None = None,
         *,
         boxes: Sequence[Sequence[float]] | np.ndarray | None = None,
+        points: Sequence[Sequence[float]] | np.ndarray | None = None,
+        point_labels: Sequence[int] | np.ndarray | None = None,
+        masks: Sequence[np.ndarray] | np.ndarray | None = None,
+        prompts: Mapping[int | str, Sequence[ObjectPrompt | Mapping]] | None = None,
         keyframe: int | str = "auto",
         redetect: float | None = 1.0,
         forget_after: float = 30.0,
@@ -171,13 +209,20 @@ class Model:
                 print(frame.index, frame.detections.tracker_id)
 
         Args:
-            clip: a video, a folder of images, or an image.
+            clip: what `vidseg.video.Clip` takes, or one: a video, a folder of images, an image; "-" for a pipe, an address
+                such as rtsp://…, a camera. What can be read only once is tracked forwards alone.
             prompt: what to find: phrases separated by dots, commas or lines, or a list of them.
-            boxes: instead of a prompt, N×4: x1, y1, x2, y2 in pixels of the keyframe, one object each.
+            boxes: instead of a prompt or besides, N×4: x1, y1, x2, y2 in pixels of the keyframe, one object each.
+            points: P×2: x, y in pixels of the keyframe, clicks on one object: the first box's, or one of their own.
+            point_labels: P times 1 (on the object) or 0 (on what does not belong to it). Default: all 1.
+            masks: N×H×W bool, exact masks on the keyframe, one object each.
+            prompts: what is pointed at on which frame: {number of a frame or "keyframe": [prompts]}, each an `ObjectPrompt`
+                or a mapping with its fields (id, label, box, points, point_labels, mask). An id that is new begins an object
+                there, one that is known corrects it from there on. `boxes` and so on have the ids 1, 2, ….
             keyframe: number of the frame on which objects are prompted first; they are followed from there in both
-                directions. Or "first"; or "auto": the first frame for boxes, and for text the first one on which something
-                is found, looking twice a second. Frames before it are read twice, and what is tracked in them waits in a
-                temporary file.
+                directions. Or "first"; or "auto": the first frame for boxes, points and masks, the first one that has
+                `prompts`, or for text the first one on which something is found, looking twice a second. Frames before it
+                are read twice, and what is tracked in them waits in a temporary file.
             redetect: seconds after which the detector looks for further objects, again and again, and at every scene
                 cut; None for a single keyframe. Frames come out up to two such intervals late, and wait in memory until
                 then. (Text only.)
@@ -191,12 +236,13 @@ class Model:
             Once it is through, its attributes say what happened (see `vidseg.tracking.Tracking`).
 
         Raises:
-            InputError: the clip cannot be read, the prompt names nothing, or the boxes are no boxes.
+            InputError: the clip cannot be read, the text names nothing, or a prompt is none or lies outside the frame.
             ModelError: the detector cannot be loaded.
         """
         import numpy as np
 
         from vidseg.detection import parse_phrases
+        from vidseg.pointing import object_prompt, objects_at
         from vidseg.tracking import Tracking
         from vidseg.video import Clip
 
@@ -206,18 +252,13 @@ class Model:
             raise InputError(f"keyframe must be the number of a frame, \"first\" or \"auto\"; it is {keyframe!r}")
         if not forget_after >= 0:
             raise InputError(f"forget_after must be a number of seconds, 0 or more; it is {forget_after}")
-        if (prompt is None) == (boxes is None):
-            raise InputError("give either a text prompt or boxes: what should be tracked?")
-        if boxes is not None:
-            try:
-                boxes = np.asarray(boxes, np.float32)
-                fine = boxes.shape == (len(boxes), 4) and len(boxes) and (boxes[:, 2:] > boxes[:, :2]).all() and np.isfinite(boxes).all()
-            except (TypeError, ValueError):  # rows of different lengths, words
-                fine = False
-            if not fine:
-                raise InputError("boxes must be [[x1, y1, x2, y2], …] in pixels with x2 > x1 and y2 > y1")
-            return Tracking(Clip(clip), self.propagator(), boxes=boxes, keyframe=keyframe, allow_overlap=allow_overlap, forget_after=forget_after, start=start, end=end)
-        phrases = parse_phrases(prompt)
+        by_frame = {index: [object_prompt(one) for one in some] for index, some in (prompts or {}).items()}
+        pointed = [*objects_at(boxes, points, point_labels, masks), *by_frame.pop("keyframe", ())]
+        if wrong := [index for index in by_frame if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or index < 0]:
+            raise InputError(f"prompts are by the number of their frame, or \"keyframe\"; {wrong[0]!r} is neither")
+        if prompt is None and not pointed and not by_frame:
+            raise InputError("give a text prompt, boxes, points, masks or prompts: what should be tracked?")
+        phrases = [] if prompt is None else parse_phrases(prompt)
         return Tracking(
-            Clip(clip), self.propagator(), self.detector, phrases, keyframe=keyframe, redetect=redetect, forget_after=forget_after,
-            allow_overlap=allow_overlap, start=start, end=end)
+            clip if isinstance(clip, Clip) else Clip(clip), self.propagator(), self.detector if phrases else None, phrases, pointed=pointed, prompts=by_frame, keyframe=keyframe,
+            redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap, start=start, end=end)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from itertools import count
+
 from vidseg.identity import ENOUGH, Known
 
 
@@ -11,6 +15,9 @@ class Objects:
     Inside, objects go by ids that are given to every detection that prompts a mask; users see numbers, which only
     confirmed objects have: false alarms leave no gaps.
 
+    Args:
+        taken: numbers that the user gives to objects by hand.
+
     Attributes:
         known: what is known of each object, by id.
         labels: label of every confirmed object, by number.
@@ -18,17 +25,32 @@ class Objects:
         keyframe: number of the frame the first one was found on; None as long as there is none.
     """
 
-    def __init__(self):
+    def __init__(self, taken: Iterable[int] = ()):
         self.known: dict[int, Known] = {}
         self.labels: dict[int, str] = {}
         self.seen: dict[int, int] = {}
         self.keyframe: int | None = None
         self._next_id = 1
+        self._taken = frozenset(taken)
 
     def reserve(self, count: int) -> range:
         """Ids that nobody has had before."""
         self._next_id += count
         return range(self._next_id - count, self._next_id)
+
+    def pointed_at(self, number: int, frame: int, label: str | None) -> int:
+        """Id of the object that a user calls `number`; if there is none yet, it begins on this frame."""
+        for object_id, known in self.known.items():
+            if known.number == number:
+                break
+        else:
+            (object_id,) = self.reserve(1)
+            self.known[object_id] = known = Known(frame, evidence=ENOUGH)
+            self._give(known, number)
+        if label is not None:
+            known.votes = Counter({label: float("inf")})  # no detector renames it
+            self.labels[number] = label
+        return object_id
 
     def vote(self, object_id: int, label: str, score: float) -> None:
         """An object was called something: evidence for a name, not for its being there."""
@@ -50,8 +72,11 @@ class Objects:
         known = self.known[object_id]
         if known.confirmed:
             return
-        known.number = len(self.labels) + 1
-        self.labels[known.number], self.seen[known.number] = known.label, 0
+        self._give(known, next(number for number in count(1) if number not in self.labels and number not in self._taken))
+
+    def _give(self, known: Known, number: int) -> None:
+        known.number = number
+        self.labels[number], self.seen[number] = known.label, 0
         self.keyframe = known.born if self.keyframe is None else self.keyframe
 
     def unsure(self) -> set[int]:

@@ -1,33 +1,22 @@
-"""Overlays: tracked objects drawn on their frames."""
+"""Overlays, cut-outs and other pictures of tracked objects, from saved tracks."""
 
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
+from vidseg.looks import DEFAULT, Look, check_output, look_for
 from vidseg.overlap import Background, prefetch
-from vidseg.tracks import TrackedFrame, read_tracks
+from vidseg.tracks import TrackedFrame, Tracks, read_tracks
 from vidseg.video import Clip
-from vidseg.writer import VideoWriter, check_video_output
+from vidseg.writer import VideoWriter
 
 if TYPE_CHECKING:
     import numpy as np
-
-# RGB. Hues after Okabe and Ito, then in-between ones that differ in lightness as well, so that
-# neighbours in the list stay apart for colour-blind viewers. An object keeps colour id mod 12.
-PALETTE = (
-    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00",
-    "#0072B2", "#A6E06C", "#882255", "#B4A7FF", "#1FD6C8", "#FFB3A1",
-)  # fmt: skip
-FILL = 0.45  # opacity of the fill; the outline is opaque
-
-
-def colour_of(object_id: int) -> tuple[int, int, int]:
-    """The (red, green, blue) of an object, 0–255: the same in every frame and every run."""
-    code = PALETTE[object_id % len(PALETTE)]
-    return tuple(int(code[i : i + 2], 16) for i in (1, 3, 5))
 
 
 def draw(frame: TrackedFrame) -> np.ndarray:
@@ -35,73 +24,9 @@ def draw(frame: TrackedFrame) -> np.ndarray:
 
     Returns H×W×3 uint8 RGB, a new array; frame.image is left as it is.
     """
-    import cv2
-    import numpy as np
+    from vidseg.styles import Painter
 
-    picture, found = frame.image.copy(), frame.detections
-    thickness = max(1, round(min(picture.shape[:2]) / 360))
-    outlines = []
-    if not len(found):
-        return picture
-    for mask, object_id in zip(found.mask, found.tracker_id):
-        mask = np.ascontiguousarray(mask).view(np.uint8)
-        x, y, w, h = cv2.boundingRect(mask)  # work in the object's box: a frame holds far more background
-        if w == 0:
-            continue
-        colour, inside = colour_of(int(object_id)), mask[y : y + h, x : x + w]
-        area = picture[y : y + h, x : x + w]
-        tinted = cv2.addWeighted(area, 1 - FILL, np.full_like(area, colour), FILL, 0)
-        cv2.copyTo(tinted, inside, area)
-        outlines.append((cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))[0], colour))
-    for contours, colour in outlines:  # over all fills
-        cv2.drawContours(picture, contours, -1, colour, thickness, cv2.LINE_AA)
-    _tag(picture, found)
-    return picture
-
-
-def _tag(picture: np.ndarray, found) -> None:
-    """Draw a tag with name, id and score at each object, inside the picture and apart from each other."""
-    import cv2
-    import numpy as np
-
-    height, width = picture.shape[:2]
-    annotator = _annotator(min(height, width))
-    room = width - 2 * annotator.text_padding
-
-    def text_width(text: str) -> int:
-        return cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, annotator.text_scale, annotator.text_thickness)[0][0]
-
-    labels = []
-    for name, object_id, score in zip(found.data["class_name"], found.tracker_id, found.confidence):
-        name, rest = str(name), f" #{object_id} {score:.2f}"
-        while name and text_width(name + rest) > room:
-            name = name[:-1]
-        labels.append(name + rest)
-    annotator.annotate(picture, found, labels, custom_color_lookup=np.asarray(found.tracker_id) % len(PALETTE))
-
-
-@lru_cache(maxsize=4)
-def _annotator(side: int):
-    """supervision's label annotator, sized for pictures whose shorter side is `side` pixels."""
-    import supervision as sv
-
-    # supervision gives OpenCV colours as blue, green, red, and the picture is RGB: swap them here
-    tags = [sv.Color(*reversed(colour_of(i))) for i in range(len(PALETTE))]
-    texts = [sv.Color.BLACK if _luminance(colour_of(i)) > 0.18 else sv.Color.WHITE for i in range(len(PALETTE))]
-    scale = max(0.4, side / 1200)
-    return sv.LabelAnnotator(
-        color=sv.ColorPalette(tags),
-        text_color=sv.ColorPalette(texts),
-        text_scale=scale,
-        text_thickness=max(1, round(scale * 1.5)),
-        text_padding=max(3, round(scale * 9)),
-        smart_position=True,
-    )
-
-
-def _luminance(colour: tuple[int, int, int]) -> float:
-    """Relative luminance of an RGB colour, 0–1; black text contrasts more than white from 0.18 on."""
-    return sum(weight * (value / 255) ** 2.2 for weight, value in zip((0.2126, 0.7152, 0.0722), colour))
+    return Painter(DEFAULT).paint(frame)
 
 
 def render(
@@ -109,14 +34,51 @@ def render(
     tracks_path: str | os.PathLike,
     output_path: str | os.PathLike,
     *,
+    kind: str = "overlay",
+    style: str | Iterable[str] | None = None,
+    only: str | Iterable[str] = (),
+    color_by: str = "id",
+    opacity: float | None = None,
+    background: str | os.PathLike | None = None,
+    frame: int | None = None,
+    side_by_side: bool = False,
+    height: int | None = None,
+    width: int | None = None,
+    codec: str | None = None,
+    crf: int | None = None,
     overwrite: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> str | None:
     """Draw saved tracks on their clip again and write the video, with the clip's timing and sound.
 
     The video runs from the first to the last tracked frame; frames between that the tracks lack
-    are shown bare. Returns None, or one line on what is amiss: damage in the clip, or sound left out.
+    are shown without objects. Returns None, or one line on what is amiss: damage in the clip, sound left out, or no object
+    that `only` names.
+
+    output_path: its suffix says what is written: .mp4 .mkv .mov .webm, or an animation in .gif; .png for a sheet and for stills.
+    kind: "overlay"; "cutout", the objects on nothing, with soft edges: ProRes 4444 in .mov or VP9 in .webm; "matte", the
+        objects white on black; "sheet", one picture of each object at its first, middle and last frame.
+    style: some of vidseg.looks.STYLES, as names or as one text with commas. None: mask, contour, label, and none of them
+        with a background.
+    only: "label=NAME" and "id=NUMBER": objects that are any of these, and no others.
+    color_by: "id", or "label" for one colour each label.
+    opacity: 0–1, of the style mask.
+    background: image file or colour (a CSS name or #rrggbb) in place of what is behind the objects.
+    frame: write only this frame, as a still.
+    side_by_side: the clip's own picture at the left, what is drawn at the right.
+    height, width: pixels of the drawing, one of the two; the other follows. None: the clip's.
+    codec, crf: "h264", "h265", "vp9" or "av1", and its quality: the lower the better.
+    overwrite: replace a file that exists.
+    progress: is called after each frame with how many are done, and how many there will be if that is known.
+
+    ValueError for choices that do not go together. InputError for a clip or tracks that cannot be used or do not fit each
+    other, a frame that they do not have, or a background that cannot be read. OutputError if the file cannot be written.
     """
-    output = check_video_output(output_path, overwrite, clip_path)
+    look = look_for(
+        output_path, kind=kind, style=style, only=only, color_by=color_by, opacity=opacity, background=background, frame=frame,
+        side_by_side=side_by_side, height=height, width=width, codec=codec, crf=crf,
+    )  # fmt: skip
+    output = check_output(output_path, look, overwrite, clip_path)
     with Clip(clip_path) as clip:
         tracks = read_tracks(tracks_path)
         size, tracked = (clip.info.width, clip.info.height), (tracks.header["width"], tracks.header["height"])
@@ -125,21 +87,65 @@ def render(
                 f"{tracks.path} is for a clip of {tracked[0]}×{tracked[1]} pixels and {clip.path} has "
                 f"{size[0]}×{size[1]}; give the clip that was tracked"
             )
-        records = iter(tracks)
-        record = next(records, None)
+        if look.kind == "sheet" or look.frame is not None:
+            return _write_still(clip, tracks, output, look, progress)
+        return _write_video(clip, tracks, output, look, progress)
+
+
+def _write_still(clip: Clip, tracks: Tracks, output: Path, look: Look, progress) -> str | None:
+    from vidseg.drawing import Drawing
+    from vidseg.sheet import contact_sheet
+    from vidseg.snapshot import snapshot, write_png
+
+    if look.kind == "sheet":
+        write_png(output, contact_sheet(clip, tracks, look, progress))
+        return clip.warning
+    drawing = Drawing(look, tracks.header)
+    write_png(output, snapshot(clip, tracks, look.frame, drawing))
+    return clip.warning or drawing.note
+
+
+def _write_video(clip: Clip, tracks: Tracks, output: Path, look: Look, progress) -> str | None:
+    from vidseg.drawing import Drawing
+    from vidseg.skimming import ends
+
+    drawing = Drawing(look, tracks.header)
+    span = ends(tracks)
+    if span is None:
+        raise InputError(f"{tracks.path} has no frames; track the clip again")
+    info = replace(clip.info, width=drawing.width, height=drawing.height)
+    # Reading and encoding are done in threads of their own; masks are decoded and drawn here
+    with _open(output, info, clip, look) as writer, Background(lambda item: writer.write(*item)) as encoder:
+        for done, (frame, pts) in enumerate(_tracked_frames(clip, tracks), start=1):
+            encoder.submit((drawing.make(frame), pts))
+            if progress is not None:
+                progress(done, span[1] - span[0] + 1)
+    return clip.warning or writer.note or drawing.note
+
+
+def _open(output: Path, info, clip: Clip, look: Look):
+    """What takes the pictures: `write(image, pts)`."""
+    if look.codec is None:
+        from vidseg.gif import GifWriter
+
+        return GifWriter(output, info)
+    return VideoWriter(output, info, clip.path if info.has_audio else None, look.codec, look.crf)
+
+
+def _tracked_frames(clip: Clip, tracks: Tracks) -> Iterator[tuple[TrackedFrame, int]]:
+    """Each frame from the first tracked one to the last, with its pts; without objects where the tracks lack it."""
+    import supervision as sv
+
+    records = iter(tracks)
+    record = next(records)
+    start = record.time - clip.first_time - 1e-6  # times in the file are rounded to 1e-6
+    for frame in prefetch(clip.frames(start)):
+        while record is not None and record.index < frame.index:
+            record = next(records, None)
         if record is None:
-            raise InputError(f"{tracks.path} has no frames; track the clip again")
-        start = record.time - clip.first_time - 1e-6  # times in the file are rounded to 1e-6
-        audio = clip.path if clip.info.has_audio else None
-        with VideoWriter(output, clip.info, audio) as writer, Background(lambda item: writer.write(*item)) as encoder:
-            for frame in prefetch(clip.frames(start)):
-                while record is not None and record.index < frame.index:
-                    record = next(records, None)
-                if record is None:
-                    break
-                image = frame.image
-                if record.index == frame.index:
-                    record.image = image
-                    image = draw(record)
-                encoder.submit((image, frame.pts))
-        return clip.warning or writer.note
+            return
+        if record.index == frame.index:
+            record.image = frame.image
+            yield record, frame.pts
+        else:
+            yield TrackedFrame(frame.index, frame.time, frame.image, sv.Detections.empty()), frame.pts

@@ -16,17 +16,15 @@ from vidseg.waiting import WaitingFrame
 
 @dataclass
 class Found:
-    """What is on a frame, according to the detector or to the user.
+    """What is on a frame, according to the detector.
 
     Attributes:
         boxes: [N, 4] x1, y1, x2, y2 in pixels, best first, with N labels and N scores in 0..1.
-        by_hand: the boxes are a user's, and not to be doubted.
     """
 
     boxes: np.ndarray
     labels: list[str]
     scores: np.ndarray
-    by_hand: bool = False
 
 
 @dataclass
@@ -71,7 +69,7 @@ class Settling:
         if self._again:
             newcomers = [newcomer for newcomer in newcomers if not self._corrected(newcomer, spare)]
             self._doubt(spare)
-        return [i for newcomer in self.most_alike_first(newcomers) for i in self._admit(newcomer, found.by_hand)]
+        return [i for newcomer in self.most_alike_first(newcomers) for i in self._admit(newcomer)]
 
     def _prompted(self, found: Found, rows: list[int]) -> list[Newcomer]:
         """Masks for some detections, under ids of their own."""
@@ -114,18 +112,17 @@ class Settling:
         if object_id in self._objects.unsure() - self._undecided:
             del self._objects.known[object_id]
 
-    def _admit(self, newcomer: Newcomer, by_hand: bool) -> list[int]:
+    def _admit(self, newcomer: Newcomer) -> list[int]:
         """Let a newcomer be an object: one that was lost, or a new one. Returns its id, or nothing if it shows nothing new."""
         mask = newcomer.mask
         others = {i: logits > 0 for i, logits in self._now.logits.items()}
-        if not by_hand and (mask is None or covered(mask, list(others.values())) > COVERED):
+        if mask is None or covered(mask, list(others.values())) > COVERED:
             self._propagator.remove(newcomer.object_id)
-            for other in others if self._again and mask is not None else ():
+            for other in others if mask is not None else ():
                 if mask_iou([mask], [others[other]]) > COVERED:  # one thing by two names: evidence for the other name
                     self._objects.vote(other, newcomer.label, newcomer.score)
             return []
-        if mask is not None:
-            self._now.logits[newcomer.object_id], self._now.scores[newcomer.object_id] = newcomer.logits, newcomer.score_of_mask
+        self._now.logits[newcomer.object_id], self._now.scores[newcomer.object_id] = newcomer.logits, newcomer.score_of_mask
         likeness = self.likeness(newcomer)
         if likeness:
             lost = max(likeness, key=likeness.get)

@@ -14,7 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 from unittest.mock import patch
+
+if TYPE_CHECKING:
+    from vidseg.model import Model
 
 # What `vidseg.detection.load_detector` uses of transformers.
 NEEDED = (
@@ -26,6 +30,16 @@ NEEDED = (
     "grounding_dino.processing_grounding_dino",
     "swin.modeling_swin",
 )
+
+
+def load_quickly(model: Model, detector: bool) -> None:
+    """Import what a model needs to run, and load its detector if it will be asked. Raises ModelError."""
+    import_supervision()
+    if detector:
+        with without_compiler():
+            import_transformers()
+            with built_without_sympy():
+                model.detector  # loaded when it is first asked for
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 from vidseg.cuts import SceneCuts
 from vidseg.identity import ALIKE, COVERED, covered, look_of, mask_iou
 from vidseg.objects import Objects
+from vidseg.pointing import ObjectPrompt
 from vidseg.sam.propagator import FrameFeatures, Propagator
 from vidseg.settling import Found, Settling
 from vidseg.video import Frame
@@ -37,10 +38,12 @@ class Sweep:
         scanning: look twice a second as long as there is no object.
         frame_rate: of the clip, for the detection of scene cuts.
         origin: the frame that a sweep backwards starts before: it has been looked at. None: the sweep goes forwards.
-        looking: whether to look at all; else only what the propagator has is carried along.
+        looking: whether to look at all; else only what the propagator has, or is pointed at, is carried along.
+        pointed: what the user points at, by frame number. Frames that were taken are removed.
 
     Attributes:
         waiting: frames that were taken, but not handed out.
+        pointed: what the user points at on frames still to come.
         looks: whether it looks for objects.
     """
 
@@ -55,12 +58,14 @@ class Sweep:
         scanning: bool = False,
         origin: Frame | None = None,
         looking: bool = True,
+        pointed: dict[int, list[ObjectPrompt]] | None = None,
     ):
         self.objects, self.propagator = objects, propagator
         self.waiting: list[WaitingFrame] = []
         self._find, self._redetect, self._forget_after = find, redetect, forget_after
         self.looks = looking
         self._scanning, self._reverse = scanning, origin is not None
+        self.pointed = pointed or {}
         self._undecided = frozenset(objects.unsure())  # newcomers of the origin: it takes both directions to doubt them
         self._cuts = SceneCuts(frame_rate) if redetect else None
         if self._cuts and origin:
@@ -93,6 +98,9 @@ class Sweep:
             if cut:
                 self._close_scene(now, features)
             self.tidy(now)
+        if prompts := self.pointed.pop(frame.index, None):
+            features = features or self.propagator.embed(frame.image)
+            self._point(now, features, prompts)
         if found is not None or self._is_time(frame, cut):
             self._look(now, features, found)
 
@@ -145,6 +153,11 @@ class Sweep:
                 for waiting in self.waiting[-frames:]:
                     waiting.drop(younger)
                 self._put_to_sleep(younger, now)
+
+    def _point(self, now: WaitingFrame, features: FrameFeatures, prompts: list[ObjectPrompt]) -> None:
+        """Begin or correct the objects that the user points at on a frame."""
+        named = {self.objects.pointed_at(one.id, now.frame.index, one.label): one.prompt for one in prompts}
+        now.add(self.propagator.prompt(features, now.frame.index, named, self._reverse, lasting=True))
 
     def _put_to_sleep(self, object_id: int, now: WaitingFrame) -> None:
         """Carry an object no further. It stays known, and can be found again by its looks."""

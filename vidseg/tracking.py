@@ -1,12 +1,13 @@
 """A run over a clip: choose the keyframe, follow its objects in both directions, and hand out the frames in order.
 
 What happens on the way is in `vidseg.sweep`. Frames before the keyframe are tracked last to first, wait on disk, and are
-read a second time when they are handed out; those after it flow through.
+read a second time when they are handed out; those after it flow through. A clip that can be read only once is tracked
+forwards alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import supervision as sv
 from vidseg.errors import InputError
 from vidseg.objects import Objects
 from vidseg.overlap import prefetch
+from vidseg.pointing import ObjectPrompt, fitted
 from vidseg.sam.propagator import Propagator
 from vidseg.settling import Found
 from vidseg.spill import FrameStack
@@ -34,10 +36,11 @@ class Tracking:
     Args:
         clip: where the frames come from.
         propagator: fresh, without objects.
-        detector, phrases: text prompt and who understands it; without them `boxes` says where the objects are.
-        boxes: [N, 4] x1, y1, x2, y2 in pixels of the keyframe.
-        keyframe: number of the frame to prompt on first, "first", or "auto": the first one (boxes), or the first one on
-            which the detector finds anything, looking twice a second (text).
+        detector, phrases: text prompt and who understands it, if there is one.
+        pointed: objects that the user points at on the keyframe.
+        prompts: objects that the user points at, and corrections, by frame number.
+        keyframe: number of the frame to prompt on first, "first", or "auto": the first one where `pointed` are on it, else
+            the first one that has prompts, or on which the detector finds anything, looking twice a second.
         redetect: seconds between two looks of the detector; None for a single keyframe.
         forget_after: seconds out of view after which an object is carried no further; it can still be found again.
         allow_overlap: keep masks as the network draws them; else every pixel has one owner at most.
@@ -54,7 +57,8 @@ class Tracking:
         propagator: Propagator,
         detector: Detector | None = None,
         phrases: Sequence[str] = (),
-        boxes: np.ndarray | None = None,
+        pointed: Sequence[ObjectPrompt] = (),
+        prompts: Mapping[int, Sequence[ObjectPrompt]] | None = None,
         keyframe: int | str = "auto",
         redetect: float | None = None,
         forget_after: float = 30.0,
@@ -65,11 +69,13 @@ class Tracking:
         self.clip = clip
         self.best_score = 0.0
         self.doing = ""
-        self.objects = Objects()
+        self._pointed = fitted(pointed, clip.info.width, clip.info.height)
+        self._prompts = {index: fitted(some, clip.info.width, clip.info.height) for index, some in (prompts or {}).items()}
+        self.objects = Objects(one.id for some in (self._pointed, *self._prompts.values()) for one in some)
         self._propagator = propagator
-        self._detector, self._phrases, self._boxes = detector, list(phrases), boxes
-        self._wanted = "first" if boxes is not None and keyframe == "auto" else keyframe
-        self._redetect = redetect if boxes is None else None
+        self._detector, self._phrases = detector, list(phrases)
+        self._wanted = "first" if self._pointed and keyframe == "auto" else keyframe
+        self._redetect = redetect if detector is not None else None
         self._forget_after, self._allow_overlap = forget_after, allow_overlap
         self._range = start, end
         self._first = 0  # number of the first frame that is read
@@ -91,20 +97,24 @@ class Tracking:
 
     @property
     def warning(self) -> str | None:
-        """One line if the clip turned out to be damaged, else None."""
+        """One line if the clip turned out to be damaged, or to have ended before a frame with prompts; else None."""
+        if self._prompts:  # those that were met are gone
+            return f"{self.clip.path} has no frame {min(self._prompts)} in the part that was read: the prompts on it were not used"
         return self.clip.warning
 
     def __iter__(self) -> Iterator[TrackedFrame]:
         with closing(prefetch(self.clip.frames(*self._range))) as frames:
-            key, found = self._find_keyframe(frames)
+            key, found = yield from self._find_keyframe(frames)
             self.doing = ""
             if key is None:
-                yield from self._frames_before(None, None)
+                yield from () if self.clip.once else self._frames_before(None, None)
                 return
+            if self._pointed:
+                self._prompts[key.index] = fitted([*self._pointed, *self._prompts.get(key.index, ())], self.clip.info.width, self.clip.info.height)
             sweep = self._sweep(self._propagator)
             sweep.take(key, found)
             following = sweep.run(frames)
-            if key.index > self._first:
+            if key.index > self._first and not self.clip.once:
                 with FrameStack(self.clip.info.height, self.clip.info.width) as earlier:
                     self._track_back(key, earlier)
                     settled = next(following)  # the keyframe: now it is known which of the objects on it are some
@@ -115,27 +125,40 @@ class Tracking:
 
     # -- the keyframe --------------------------------------------------------------------------------------------------
 
-    def _find_keyframe(self, frames: Iterator[Frame]) -> tuple[Frame | None, Found | None]:
-        """The frame to begin on, and what is on it if the detector has looked; (None, None) if nothing is found anywhere."""
+    def _find_keyframe(self, frames: Iterator[Frame]) -> Generator[TrackedFrame, None, tuple[Frame | None, Found | None]]:
+        """The frame to begin on, and what is on it if the detector has looked; (None, None) if nothing is found anywhere.
+
+        Frames before it are handed out at once, without objects, if they cannot be read again.
+        """
         last_look = None
         for number, frame in enumerate(frames):
             if number == 0:
                 self._first = frame.index
+                self._check_order()
             if self._wanted == "first" or frame.index == self._wanted:
                 return frame, None
-            if self._wanted == "auto" and (last_look is None or frame.time - last_look >= min(SCAN_INTERVAL, self._redetect or SCAN_INTERVAL) - 1e-6):
+            if self._wanted == "auto" and frame.index in self._prompts:
+                return frame, None
+            if self._wanted == "auto" and self._detector and (last_look is None or frame.time - last_look >= min(SCAN_INTERVAL, self._redetect or SCAN_INTERVAL) - 1e-6):
                 last_look, found = frame.time, self._find(frame)
                 if len(found.boxes):
                     return frame, found
             self.doing = f"looking for a keyframe: {frame.index}"
+            if self.clip.once:
+                yield TrackedFrame(frame.index, frame.time, frame.image, self._nothing())
         if self._wanted != "auto":
             raise InputError(f"{self.clip.path}: frame {self._wanted}, the keyframe, is not in the part that was read")
         return None, None
 
+    def _check_order(self) -> None:
+        """Raise InputError if there are prompts that come before everything that is tracked forwards."""
+        start = self._wanted if isinstance(self._wanted, int) else self._first
+        if self._prompts and min(self._prompts) < start:
+            what = "keyframe" if isinstance(self._wanted, int) else "first frame that is read"
+            raise InputError(f"there are prompts on frame {min(self._prompts)}, before the {what}, {start}; begin on that frame")
+
     def _find(self, frame: Frame) -> Found:
-        """What is on a frame: the boxes of the user, or what the detector finds, best first."""
-        if self._boxes is not None:
-            return Found(self._boxes, ["object"] * len(self._boxes), np.ones(len(self._boxes)), by_hand=True)
+        """What the detector finds on a frame, best first."""
         found = self._detector.detect(frame.image, self._phrases)
         self.best_score = max(self.best_score, self._detector.best_score)
         found = found[np.argsort(-found.confidence, kind="stable")]
@@ -143,9 +166,10 @@ class Tracking:
 
     def _sweep(self, propagator: Propagator, origin: Frame | None = None) -> Sweep:
         """A sweep forwards, or backwards from a frame. Where the detector has looked for a keyframe, it need not look again."""
+        looking = self._detector is not None and (origin is None or (self._wanted != "auto" and self._redetect is not None))
         return Sweep(
             self.objects, propagator, self._find, self._redetect, self._forget_after, self.clip.info.frame_rate or 25,
-            scanning=self._wanted == "auto", origin=origin, looking=origin is None or (self._wanted != "auto" and self._redetect is not None))
+            scanning=self._wanted == "auto", origin=origin, looking=looking, pointed=None if origin else self._prompts)
 
     # -- what lies before it -------------------------------------------------------------------------------------------
 
@@ -163,15 +187,18 @@ class Tracking:
 
     def _frames_before(self, key: Frame | None, earlier: FrameStack | None) -> Iterator[TrackedFrame]:
         """The frames before the keyframe, read again, with what was tracked backwards; all frames if there is no keyframe."""
-        nothing = sv.Detections(np.zeros((0, 4), np.float32), np.zeros((0, self.clip.info.height, self.clip.info.width), bool),
-                                np.zeros(0, np.float32), tracker_id=np.zeros(0, int), data={"class_name": np.zeros(0, str)})
         with closing(prefetch(self.clip.frames(*self._range))) as frames:
             for frame in frames:
                 if key is not None and frame.index >= key.index:
                     return
                 tracked = earlier and earlier.pop_at(frame.time)
-                found = nothing if tracked is None else self._named(tracked.detections)
+                found = self._nothing() if tracked is None else self._named(tracked.detections)
                 yield self._handed_out(TrackedFrame(frame.index, frame.time, frame.image, found))
+
+    def _nothing(self) -> sv.Detections:
+        """What is on a frame without objects."""
+        return sv.Detections(np.zeros((0, 4), np.float32), np.zeros((0, self.clip.info.height, self.clip.info.width), bool),
+                             np.zeros(0, np.float32), tracker_id=np.zeros(0, int), data={"class_name": np.zeros(0, str)})
 
     def _named(self, found: sv.Detections) -> sv.Detections:
         """Detections that go by ids, under numbers and labels; without what turned out to be a false alarm."""

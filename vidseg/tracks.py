@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import vidseg
 from vidseg.errors import InputError, OutputError
 from vidseg.files import atomic_output, check_writable
 
@@ -44,6 +46,16 @@ class TrackedFrame:
     time: float
     image: np.ndarray | None
     detections: sv.Detections
+
+
+def header_of(
+    clip: str | os.PathLike, width: int, height: int, frame_rate: Fraction, time_base: Fraction, prompts: Sequence[str], models: dict[str, Any]
+) -> dict[str, Any]:
+    """The header of what was tracked in a clip, or on an image."""
+    return {
+        "clip": os.fspath(clip), "width": width, "height": height, "frame_rate": str(frame_rate), "time_base": str(time_base),
+        "prompts": list(prompts), "models": models, "vidseg": vidseg.__version__,
+    }
 
 
 class TracksWriter:
@@ -106,7 +118,7 @@ class Tracks:
 
     def __init__(self, path: str | os.PathLike):
         self.path = os.fspath(path)
-        header = next(self._records(), None)
+        header = next(self.records(), None)
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise InputError(f"{self.path}: not a tracks file; give a .tracks.jsonl file written by vidseg")
         if header.get("version") != VERSION:
@@ -118,19 +130,20 @@ class Tracks:
 
     def __iter__(self) -> Iterator[TrackedFrame]:
         last = -1
-        for number, record in enumerate(self._records(), start=1):
+        for number, record in enumerate(self.records(), start=1):
             if number == 1:
                 continue
             try:
                 frame = frame_of(record, self.header["height"], self.header["width"])
             except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-                raise self._broken(number, f"{type(error).__name__}: {error}") from error
+                raise self.broken(number, f"{type(error).__name__}: {error}") from error
             if frame.index <= last:
-                raise self._broken(number, f"frame {frame.index} after frame {last}")
+                raise self.broken(number, f"frame {frame.index} after frame {last}")
             last = frame.index
             yield frame
 
-    def _records(self) -> Iterator[Any]:
+    def records(self) -> Iterator[Any]:
+        """The lines as they are, header first. InputError for one that is no JSON."""
         number = 0
         try:
             with open(self.path, encoding="utf-8") as file:
@@ -141,9 +154,10 @@ class Tracks:
         except ValueError as error:  # no JSON, or no UTF-8
             if number <= 1:
                 raise InputError(f"{self.path}: not a tracks file; give a .tracks.jsonl file written by vidseg") from error
-            raise self._broken(number, "not a complete record") from error
+            raise self.broken(number, "not a complete record") from error
 
-    def _broken(self, number: int, why: str) -> InputError:
+    def broken(self, number: int, why: str) -> InputError:
+        """What to raise for a line that makes no sense."""
         return InputError(f"{self.path}: line {number} is broken ({why}); remove it, or write the file again")
 
 
@@ -200,7 +214,12 @@ def encode_mask(mask: np.ndarray) -> dict[str, Any]:
 
 
 def decode_mask(code: dict[str, Any]) -> np.ndarray:
-    """{"size": [H, W], "counts": str} -> H×W bool."""
+    """{"size": [H, W], "counts": str} -> H×W bool. ValueError if the counts do not fill it, which pycocotools would not notice."""
+    import cv2
     from pycocotools import mask as coco
 
-    return coco.decode({"size": code["size"], "counts": code["counts"].encode("ascii")}).astype(bool)
+    from vidseg.run_lengths import run_lengths
+
+    run_lengths(code["counts"], code["size"])
+    columns = coco.decode({"size": code["size"], "counts": code["counts"].encode("ascii")}).T  # one after the other in memory
+    return cv2.transpose(columns).view(bool)  # much faster than numpy's copy

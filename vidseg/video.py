@@ -1,6 +1,7 @@
-"""Video frames in, through PyAV: a video, a folder of images or a single image, one frame at a time.
+"""Video frames in, through PyAV: a video, a folder of images, an image, a pipe or a live stream, one frame at a time.
 
-PyAV, OpenCV and numpy are imported where they are used, so that importing this module is free.
+`docs/video.md` says what is read, and how its pictures and times are to be understood. PyAV, OpenCV and numpy are imported
+where they are used, so that importing this module is free.
 """
 
 from __future__ import annotations
@@ -9,21 +10,25 @@ import itertools
 import math
 import os
 import re
+import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidseg.decoding import Damage, announced, cut_short, decode, entry, opened, portion_before, upright
+from vidseg.decoding import Damage, announced, cut_short, decode, decoded, entry, opened, portion_before, timed
+from vidseg.deinterlacing import deinterlaced
 from vidseg.errors import InputError
-from vidseg.images import IMAGE_SUFFIXES, list_images, read_image
+from vidseg.live import Newest, Source, held, is_live, paced, source_of
+from vidseg.picture import orientation, upright
+from vidseg.stills import IMAGE_RATE, ImageFiles, WebP, stills_of
 
 if TYPE_CHECKING:
     import numpy as np
 
-IMAGE_RATE = 25  # frames/s given to a folder of images, which has no timing of its own
 BACK_ROOM = 256 << 20  # bytes of frames that are held where a clip is read backwards
 
 
@@ -38,7 +43,8 @@ class ClipInfo:
     time_base: Fraction  # seconds in one tick of pts
     frame_count: int | None  # announced by the file, or duration × rate: good for progress only
     duration: float | None  # s
-    has_audio: bool
+    has_audio: bool  # and it can be copied: not from what is read once
+    pixel_aspect: Fraction = Fraction(1)  # width to height of a pixel; pictures are not stretched by it
 
 
 @dataclass
@@ -52,42 +58,65 @@ class Frame:
 
 
 class Clip:
-    """A video file, a folder of images or one image, read in order and one frame at a time.
+    """A video, read in order and one frame at a time.
 
         with Clip("dog.mp4") as clip:
             for frame in clip.frames(start=1.5, end=3):
                 ...
 
-    Opening decodes the first frame, so a file that cannot be used fails here, with InputError.
-    Each call of `frames` reads the file anew.
+    Opening decodes the first frame, so what cannot be used fails here, with InputError. Each call of `frames` reads a
+    file anew. A pipe or a live source can be read `once`: the clip is open from here on until `close`.
+
+    path: a video file, a folder of images, an image; "-" (standard input), a named pipe, an address such as rtsp://…, a
+        camera's device or number.
 
     info: ClipInfo.
     first_time: s, time of the clip's first frame; `start` and `end` of `frames` count from it.
+    once: whether `frames` can be called a single time, and `backwards` not at all.
     warning: None, or one line if the latest `frames` met damage.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self.path = os.fspath(path)
+    def __init__(self, path: str | os.PathLike | int):
+        self.path = str(path) if isinstance(path, int) else os.fspath(path)
         self.warning: str | None = None
         self._first_pts = 0
-        file = Path(self.path)
+        self._stills: ImageFiles | WebP | None = None
+        self._coming: tuple | None = None  # what can be read once: frames, damage and stream as `_between` has them
+        self._taken = False
+        self._release: Callable[[], None] | None = None
+        source = source_of(self.path)
+        self.once = source is not None
+        if self.once:
+            self.path = source.name
+            self._open_once(source)
+        else:
+            self._open_file(Path(self.path))
+        self.first_time = float(self._first_pts * self.info.time_base)
+
+    def _open_file(self, file: Path) -> None:
         if not os.path.exists(file):  # not file.exists(), which raises where a name is too long
             raise InputError(f"{self.path}: no such file or folder; check the path")
-        self._images: list[Path] = []
-        if file.is_dir():
-            self._images = list_images(file)
-        elif file.stat().st_size == 0:
+        if file.is_file() and file.stat().st_size == 0:
             raise InputError(f"{self.path}: the file is empty; copy or download it again")
-        elif file.suffix.lower() in IMAGE_SUFFIXES:
-            self._images = [file]
-        self.info = self._probe_images() if self._images else self._probe_video()
-        self.first_time = float(self._first_pts * self.info.time_base)
+        self._stills = stills = stills_of(file)
+        if stills is not None:
+            rate, seconds = stills.count / (stills.length * stills.tick), float(stills.length * stills.tick)
+            self.info = ClipInfo(self.path, stills.width, stills.height, rate, stills.tick, stills.count, seconds, has_audio=False)
+            return
+        with opened(self.path) as (container, stream):
+            self.info = self._probe_video(container, stream, next(decoded(container, stream, Damage()), None))
 
     def __enter__(self) -> Clip:
         return self
 
     def __exit__(self, *exception) -> None:
-        """Nothing to release: the file is open only while `frames` is being iterated."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of a pipe or a live source. A file is open only while `frames` is being iterated."""
+        if self._release is not None:
+            self._release()
+            self._coming = self._release = None
 
     def frames(self, start: float | None = None, end: float | None = None) -> Iterator[Frame]:
         """Frames with start <= t < end, where t is in seconds after the clip's first frame.
@@ -99,8 +128,11 @@ class Clip:
         stop = math.inf if end is None else self._first_pts + round(Fraction(end) / tick)
         if stop <= first:
             raise InputError(f"{self.path}: the range {start or 0:g} s to {end:g} s is empty; let it end after its start")
+        if self._taken:
+            raise InputError(f"{self.path} can be read once only; save it to a file to read it again")
+        self._taken = self.once
         self.warning = None
-        return self._not_empty(self._read_images(first, stop) if self._images else self._read_video(first, stop), start)
+        return self._not_empty(self._read(first, stop), start)
 
     def backwards(self, before: Frame, start: float | None = None) -> Iterator[Frame]:
         """Frames before the given one of this clip, the latest first, down to `start` (seconds after the clip's first frame).
@@ -109,10 +141,15 @@ class Clip:
         memory, up to a bound; what lies further apart is decoded again for each portion, and so is a whole clip of a format
         that cannot be entered. Where a file is damaged, a frame may have another number than forwards; its time is right.
         """
+        if self.once:
+            raise InputError(f"{self.path} can be read forwards only; begin on its first frame, or save it to a file")
+        return self._read_back(before, start)
+
+    def _read_back(self, before: Frame, start: float | None) -> Iterator[Frame]:
         first = self._first_pts + round(Fraction(start or 0) / self.info.time_base)
-        if self._images:
-            for index in range(before.index - 1, first - 1, -1):
-                yield from self._read_images(index, index + 1)
+        if isinstance(self._stills, ImageFiles):
+            for pts in range(before.pts - 1, first - 1, -1):
+                yield from self._read(pts, pts + 1)
             return
         index, stop = before.index, before.pts
         while index > 0 and stop > first:
@@ -123,15 +160,20 @@ class Clip:
             while portion:  # each is dropped as it is handed out
                 frame, index = portion.pop(), index - 1
                 if frame.pts >= first:
-                    yield frame if isinstance(frame, Frame) else Frame(index, float(frame.pts * self.info.time_base), frame.pts, upright(frame, *self._coded_size))
+                    yield frame if isinstance(frame, Frame) else self._shown(index, frame.pts, frame)
 
     def _portion(self, first: int, stop: int) -> list:
         """Some frames right before `stop` (ticks), in order: of PyAV, or where the clip cannot be entered, our own."""
-        portion = portion_before(self.path, self._first_pts, stop, BACK_ROOM)
+        portion = None if self._stills else portion_before(self.path, self._first_pts, stop, BACK_ROOM, self._interlaced)
         if portion is None:
             length = max(1, BACK_ROOM // (3 * self.info.width * self.info.height))
-            portion = list(deque(self._read_video(first, stop, seek=False), maxlen=length))
+            portion = list(deque(self._read(first, stop, seek=False), maxlen=length))
         return portion
+
+    def _read(self, first: int, stop: float, seek: bool = True) -> Iterator[Frame]:
+        if self._stills is not None:
+            return (Frame(index, float(pts * self.info.time_base), pts, image) for index, pts, image in self._stills.read(first, stop))
+        return self._read_once(first, stop) if self.once else self._read_video(first, stop, seek)
 
     def _not_empty(self, frames: Iterator[Frame], start: float | None) -> Iterator[Frame]:
         frame = None
@@ -141,47 +183,43 @@ class Clip:
             length = "" if self.info.duration is None else f" (the clip lasts {self.info.duration:g} s)"
             raise InputError(f"{self.path}: no frame in the range from {start or 0:g} s{length}; choose another range")
 
-    # --- images ---
+    def _probe_video(self, container, stream, frame, advice: str = "copy or download it again") -> ClipInfo:
+        """What the header and the first frame say; without a frame, InputError with advice."""
+        if frame is None:
+            raise InputError(f"{self.path}: damaged, not a single frame can be decoded; {advice}")
+        self._first_pts = frame.pts or 0
+        self._coded_size = frame.width, frame.height
+        self._interlaced = frame.interlaced_frame
+        height, width = upright(frame, *self._coded_size, self.path).shape[:2]
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        aspect = 1 / aspect if orientation(frame).transposed else aspect
+        rate = stream.average_rate or stream.guessed_rate or Fraction(IMAGE_RATE)
+        duration = announced(stream) or (container.duration / 1e6 if container.duration else None)
+        count = stream.frames or (round(duration * rate) if duration else None)
+        audio = bool(container.streams.audio) and not self.once
+        return ClipInfo(self.path, width, height, rate, stream.time_base, count, duration, audio, aspect)
 
-    def _probe_images(self) -> ClipInfo:
-        height, width = read_image(self._images[0]).shape[:2]
-        rate, count = Fraction(IMAGE_RATE), len(self._images)
-        return ClipInfo(self.path, width, height, rate, 1 / rate, count, float(count / rate), has_audio=False)
-
-    def _read_images(self, first: int, stop: float) -> Iterator[Frame]:
-        for index, file in enumerate(self._images):
-            if first <= index < stop:
-                image = read_image(file)
-                height, width = image.shape[:2]
-                if (width, height) != (self.info.width, self.info.height):
-                    raise InputError(
-                        f"{file} has {width}×{height} pixels and {self._images[0].name} has "
-                        f"{self.info.width}×{self.info.height}; give all images of a folder one size"
-                    )
-                yield Frame(index, index / IMAGE_RATE, index, image)
-
-    # --- video ---
-
-    def _probe_video(self) -> ClipInfo:
-        with opened(self.path) as (container, stream):
-            frame = next(decode(container, stream, Damage()), None)
-            if frame is None:
-                raise InputError(f"{self.path}: damaged, not a single frame can be decoded; copy or download it again")
-            self._first_pts = frame.pts or 0
-            self._coded_size = frame.width, frame.height
-            height, width = upright(frame, *self._coded_size).shape[:2]
-            rate = stream.average_rate or stream.guessed_rate or Fraction(IMAGE_RATE)
-            duration = announced(stream) or (container.duration / 1e6 if container.duration else None)
-            count = stream.frames or (round(duration * rate) if duration else None)
-            audio = bool(container.streams.audio)
-            return ClipInfo(self.path, width, height, rate, stream.time_base, count, duration, audio)
+    def _open_once(self, source: Source) -> None:
+        damage = Damage()
+        with ExitStack() as stack:
+            container, stream = stack.enter_context(opened(self.path, source))
+            frames = decoded(container, stream, damage)
+            first = next(frames, None)
+            self.info = self._probe_video(container, stream, first, source.advice)
+            frames = timed(deinterlaced(itertools.chain([first], frames)), self._first_pts, self._step)
+            live, stack = is_live(source, container), stack.pop_all()
+        if live:  # it is read from now on: nobody has to wait for a slow consumer, and what is handed out is new
+            newest = Newest(held(stack, paced(frames, float(self.info.time_base))))
+            self._coming, self._release = (newest, damage, None), newest.close
+            weakref.finalize(self, newest.close)
+        else:
+            self._coming, self._release = (frames, damage, stream), stack.close
 
     def _read_video(self, first: int, stop: float, seek: bool = True) -> Iterator[Frame]:
-        tick, damage, near = self.info.time_base, Damage(), None
-        step = max(1, round(1 / (self.info.frame_rate * tick)))  # ticks, for frames without a timestamp
+        damage = Damage()
         with opened(self.path) as (container, stream):
-            frames, index, pts = decode(container, stream, damage), 0, None
-            place = entry(self.path, self._first_pts, first) if seek and first > self._first_pts else None
+            frames, index = decode(container, stream, damage), 0
+            place = entry(self.path, self._first_pts, first, self._interlaced) if seek and first > self._first_pts else None
             if place is not None:
                 index, wanted, key = place
                 if wanted is None:
@@ -193,25 +231,42 @@ class Clip:
                     yield from self._read_video(first, stop, seek=False)
                     return
                 frames = itertools.chain([frame], frames)
-            for frame in frames:
-                if frame.pts is not None and (pts is None or frame.pts > pts):
-                    pts = frame.pts
-                else:
-                    pts = self._first_pts if pts is None else pts + step
-                if pts >= stop:
-                    break
-                if damage.found and near is None:
-                    near = index
-                if pts >= first:
-                    yield Frame(index, float(pts * tick), pts, upright(frame, *self._coded_size))
-                index += 1
-            else:
-                damage.found |= cut_short(self.path, stream, pts)
+            yield from self._between(first, stop, timed(frames, self._first_pts, self._step, index), damage, stream)
+
+    def _read_once(self, first: int, stop: float) -> Iterator[Frame]:
+        try:
+            yield from self._between(first, stop, *self._coming)
+        finally:
+            self.close()
+
+    def _between(self, first: int, stop: float, frames: Iterable, damage: Damage, stream) -> Iterator[Frame]:
+        """The frames from `first` to `stop` (ticks) of (number, pts, PyAV frame), and at the end a word on damage.
+
+        stream: where they come from, if its header can say that some are missing; else None.
+        """
+        index, pts, near = 0, None, None
+        for index, pts, frame in frames:
+            if pts >= stop:
+                break
+            if damage.found and near is None:
+                near = index
+            if pts >= first:
+                yield self._shown(index, pts, frame)
+        else:
+            damage.found |= stream is not None and cut_short(self.path, stream, pts)
         if damage.resumed and near is not None:
             self.warning = f"{self.path} is damaged near frame {near}: frames there may be missing or wrong"
         elif damage.found and pts is not None:
-            at = f"frame {index - 1} ({float(pts * tick) - self.first_time:.1f} s)"
-            self.warning = f"{self.path} is damaged after {at}: nothing after it can be read"
+            at = f"frame {index} ({float(pts * self.info.time_base) - self.first_time:.1f} s)"
+            self.warning = f"{self.path} {'broke off' if self.once else 'is damaged'} after {at}: nothing after it can be read"
+
+    @property
+    def _step(self) -> int:
+        """Ticks from one frame to the next, where they have no timestamps."""
+        return max(1, round(1 / (self.info.frame_rate * self.info.time_base)))
+
+    def _shown(self, index: int, pts: int, frame) -> Frame:
+        return Frame(index, float(pts * self.info.time_base), pts, upright(frame, *self._coded_size, self.path))
 
 
 def parse_time(text: str) -> float:

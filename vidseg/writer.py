@@ -1,4 +1,4 @@
-"""Video out, through PyAV: H.264 with the source's timing and sound."""
+"""Video out, through PyAV, with the source's timing and sound."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidseg.codecs import VIDEO_FORMATS, WITH_ALPHA, Codec, codec_for
 from vidseg.decoding import packets, reason, scaler
 from vidseg.errors import InputError, OutputError
 from vidseg.files import atomic_output, check_writable
@@ -15,8 +16,6 @@ from vidseg.video import ClipInfo
 
 if TYPE_CHECKING:
     import numpy as np
-
-VIDEO_FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
 
 
 def check_video_output(path: str | os.PathLike, overwrite: bool = False, source: str | os.PathLike | None = None) -> Path:
@@ -28,7 +27,7 @@ def check_video_output(path: str | os.PathLike, overwrite: bool = False, source:
 
 
 class VideoWriter:
-    """Writes frames as H.264 with their source's timing, and copies its sound without re-encoding.
+    """Writes frames with their source's timing, and copies its sound without re-encoding.
 
         with VideoWriter("out.mp4", clip.info, audio_from=clip.path) as writer:
             for frame in clip.frames(start=2):
@@ -38,15 +37,22 @@ class VideoWriter:
     sound before the first and after the last frame is left out. The file appears under its name
     when it is complete; if the `with` block raises, nothing is left behind.
 
-    path: .mp4, .mkv or .mov; an existing file is replaced (ask `check_writable` first).
+    path: .mp4, .mkv, .mov or .webm; an existing file is replaced (ask `check_writable` first).
     info: of the clip the frames come from; its size is that of the frames.
     audio_from: file whose first sound stream is copied, or None. Its clock is the frames' clock.
+    codec: how to encode; None: H.264, VP9 in .webm.
+    crf: its quality, the lower the better; None: one that looks like the source.
     note: None, or one line that says why the sound was left out.
     """
 
-    def __init__(self, path: str | os.PathLike, info: ClipInfo, audio_from: str | os.PathLike | None = None):
+    def __init__(
+        self, path: str | os.PathLike, info: ClipInfo, audio_from: str | os.PathLike | None = None,
+        codec: Codec | None = None, crf: int | None = None,
+    ):  # fmt: skip
         self.path = check_video_output(path, overwrite=True)
         self.note: str | None = None
+        self._codec = codec or codec_for(self.path.suffix.lower())
+        self._crf = self._codec.crf if crf is None else crf
         self._info, self._first, self._last = info, None, None
         with self._errors(), ExitStack() as stack:
             temporary = stack.enter_context(atomic_output(self.path))
@@ -71,16 +77,22 @@ class VideoWriter:
     def write(self, image: np.ndarray, pts: int) -> None:
         """Add one frame.
 
-        image: H×W×3 uint8 RGB. An odd side is padded by repeating its last row or column.
+        image: H×W×3 uint8 RGB, or H×W×4 with straight alpha for a codec that keeps it. Where colour is stored at half
+            size, an odd side is padded by repeating its last row or column.
         pts: ticks of info.time_base, increasing.
         """
         import av
         import cv2
+        import numpy as np
 
-        height, width = image.shape[:2]
-        if height % 2 or width % 2:  # H.264 stores colour at half size
-            image = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        frame = scaler().reformat(av.VideoFrame.from_ndarray(image, format="rgb24"), format="yuv420p", dst_colorspace="ITU709")
+        below, right = self._video.height - image.shape[0], self._video.width - image.shape[1]
+        if below or right:
+            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        # Lends the array's memory, and does not copy it: the conversion is done before this returns
+        given = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgba" if image.shape[2] == 4 else "rgb24")
+        # With several threads the converter spoils a few samples of alpha and of 10 bits, where widths are no multiple of 16
+        threads = 1 if image.shape[2] == 4 else 0
+        frame = scaler().reformat(given, format=self._codec.pixels, dst_colorspace="ITU709", threads=threads)
         self._first = pts if self._first is None else self._first
         self._last = pts
         frame.pts, frame.time_base = pts - self._first, self._info.time_base
@@ -113,28 +125,40 @@ class VideoWriter:
         import av
 
         suffix = self.path.suffix.lower()
-        options = {} if suffix == ".mkv" else {"movflags": "+faststart"}  # players can start before the end arrived
+        options = {"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {}  # players can start before the end arrived
         container = av.open(str(temporary), "w", format=VIDEO_FORMATS[suffix], options=options)
         try:
-            # "veryfast" keeps up with decoding on a small machine; CRF 18 looks like the source, so
-            # the preset costs file size and not quality
-            options = {"preset": "veryfast", "crf": "18"}
-            video = container.add_stream("libx264", rate=self._info.frame_rate, options=options)
-            video.width = self._info.width + self._info.width % 2
-            video.height = self._info.height + self._info.height % 2
-            video.pix_fmt = "yuv420p"
+            codec = self._codec
+            if codec.encoder == "libsvtav1":  # it would tell its settings on stderr
+                os.environ.setdefault("SVT_LOG", "1")
+            quality = {} if self._crf is None else {"crf": str(self._crf)}
+            video = container.add_stream(codec.encoder, rate=self._info.frame_rate, options={**dict(codec.options), **quality})
+            step = 2 if "420" in codec.pixels else 1  # colour at half size: sides must be even
+            width, height = (-(-side // step) * step for side in (self._info.width, self._info.height))
+            video.width, video.height = width, height
+            video.pix_fmt = codec.pixels
             context = video.codec_context
             context.time_base = self._info.time_base
+            if codec.tag and suffix in (".mp4", ".mov"):
+                context.codec_tag = codec.tag
+            context.sample_aspect_ratio = self._info.pixel_aspect
             # Say which colours these are: players guess from the size otherwise (1 = BT.709, limited range)
             context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
+            try:
+                context.open()
+            except av.FFmpegError as error:
+                container.close()
+                raise OutputError(
+                    f"{self.path}: {codec.encoder} does not take {width}×{height} pixels ({reason(error)}); choose another size or codec"
+                ) from error
             audio = container.add_stream_from_template(source) if source is not None else None
             container.start_encoding()
         except (av.FFmpegError, ValueError):
             container.close()
             if source is None:
                 raise
-            codec, other = source.codec_context.name, ".mov" if suffix == ".mkv" else ".mkv"
-            self.note = f"{self.path} is without sound: {codec} does not fit into {suffix}; try {other}"
+            other = ".mov" if suffix == ".mkv" or self._codec is WITH_ALPHA[".webm"] else ".mkv"
+            self.note = f"{self.path} is without sound: {source.codec_context.name} does not fit into {suffix}; try {other}"
             return self._start(temporary, None)
         return container, video, audio
 
@@ -176,8 +200,8 @@ class VideoWriter:
                 return
             self._pending = None
             # The packet that touches the start is needed to decode the next one cleanly. MP4 and MOV
-            # can hold it before time 0, where it is not played; Matroska cannot.
-            earliest = start if self.path.suffix.lower() == ".mkv" else start - (packet.duration or 0) * packet.time_base
+            # can hold it before time 0, where it is not played; Matroska and WebM cannot.
+            earliest = start if self.path.suffix.lower() in (".mkv", ".webm") else start - (packet.duration or 0) * packet.time_base
             if packet.pts is None or time < earliest or packet.pts <= self._audio_pts:
                 continue
             self._audio_pts = packet.pts

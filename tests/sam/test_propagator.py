@@ -135,8 +135,10 @@ def test_objects_that_come_and_go_equal_stock(case, monkeypatch):
             assert_same(part, row, stock.result(state, object_id, t), f"object {object_id}, frame {t}")
 
 
-def test_correction_on_a_tracked_frame_equals_stock(case, monkeypatch):
+@pytest.mark.parametrize("lasting", [False, True])
+def test_correction_on_a_tracked_frame_equals_stock(case, monkeypatch, lasting):
     first, correction = case.clicks
+    monkeypatch.setattr(case.predictor, "add_all_frames_to_correct_as_cond", lasting)
     state = stock.start(case.predictor, case.frames, case.height, case.width, monkeypatch)
     add_to_stock(case.predictor, state, 0, 1, first)
     stock.propagate(case.predictor, state, max_frame_num_to_track=6)
@@ -146,9 +148,9 @@ def test_correction_on_a_tracked_frame_equals_stock(case, monkeypatch):
         features = engine.embed_tensor(case.frames[t : t + 1], case.height, case.width)
         ours = engine.prompt(features, t, {1: first}) if t == 0 else engine.step(features, t)
         if t == 6:
-            ours = engine.prompt(features, t, {1: correction})
+            ours = engine.prompt(features, t, {1: correction}, lasting=lasting)
             stock.propagate(case.predictor, state, start_frame_idx=7)  # consolidates the correction, then goes on
-            assert set(engine.banks[1].conditioning) == {0}
+            assert set(engine.banks[1].conditioning) == ({0, 6} if lasting else {0})
         if t >= 6:
             assert_same(ours, 0, stock.result(state, 1, t), f"frame {t}")
 

@@ -17,7 +17,8 @@ from vidseg.console import show_figures, status
 def evaluate(result, truth, as_json) -> None:
     """Measure RESULT against TRUTH: J and F of DAVIS, HOTA, IDF1, id switches.
 
-    Each is a tracks file, or a folder with one PNG a frame whose pixel values are object ids, as DAVIS has them.
+    Each is a tracks file, a COCO file (.json) with track ids, or a folder with one PNG a frame whose pixel values are object ids,
+    as DAVIS has them.
     """
     from vidseg import evaluation
 

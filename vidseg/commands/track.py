@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import vidseg
-from vidseg.commands.options import interval, keyframe_of, model_options, output_paths, seconds
+from vidseg.commands.jobs import Job, exports_of, jobs_for, write_exports
+from vidseg.commands.options import interval, keyframe_of, model_options, seconds
+from vidseg.commands.pointing import ByHand, pointing_options
 from vidseg.console import progress, report, status
+from vidseg.errors import VidsegError
+from vidseg.export import FORMATS
+
+if TYPE_CHECKING:
+    from vidseg.pointing import ObjectPrompt
 
 
 @click.command()
-@click.argument("clip", type=click.Path(path_type=Path))
-@click.option("--prompt", "prompts", multiple=True, required=True, metavar="TEXT", help='What to find: "dog. ball", "dog, ball"; may be repeated.')
+@click.argument("clips", nargs=-1, required=True, metavar="CLIP...")
+@click.option("--prompt", "texts", multiple=True, metavar="TEXT", help='What to find: "dog. ball", "dog, ball"; may be repeated.')
+@pointing_options
+@click.option("--prompts", "prompts_path", type=click.Path(path_type=Path), metavar="FILE", help="Prompts by hand on several frames, as JSON: see docs/images.md.")
 @model_options
 @click.option("--start", callback=seconds, metavar="TIME", help="Where to begin: seconds, mm:ss or hh:mm:ss.")
 @click.option("--end", callback=seconds, metavar="TIME", help="Where to stop.")
@@ -22,72 +34,101 @@ from vidseg.console import progress, report, status
 @click.option("--redetect", default="1", show_default=True, callback=interval, metavar="SECONDS|off", help="How often to look for further objects, and for lost ones.")
 @click.option("--forget-after", default=30.0, show_default=True, type=click.FloatRange(min=0), metavar="SECONDS", help="When an object out of view is carried no further.")
 @click.option("--allow-overlap", is_flag=True, help="Keep masks that overlap; else a pixel belongs to one object.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="The overlay video [CLIP.tracked.mp4], or a folder for it.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE|DIR", help="The overlay video [CLIP.tracked.mp4], or a folder for all results.")
 @click.option("--tracks", "tracks_path", type=click.Path(path_type=Path), metavar="FILE", help="The tracks file [CLIP.tracks.jsonl].")
 @click.option("--no-video", is_flag=True, help="Write the tracks only.")
+@click.option("--export", "formats", multiple=True, type=click.Choice(list(FORMATS)), help="Also export what was tracked; several clips become one data set. May be repeated.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def track(
-    clip, prompts, preset, sam, detector, device, dtype, compile, start, end, keyframe, redetect, forget_after, allow_overlap, output, tracks_path, no_video, overwrite
+    clips, texts, boxes, points, masks, prompts_path, preset, sam, detector, device, dtype, compile, start, end, output, tracks_path, no_video, formats, overwrite, **how
 ) -> None:
-    """Follow what TEXT names through CLIP (a video or a folder of images).
+    """Follow objects through each CLIP: what TEXT names, or what you point at.
 
-    Writes CLIP.tracked.mp4, the clip with masks, outlines and labels, and CLIP.tracks.jsonl, one line a frame.
+    A clip is a video, a folder of images or of clips, a camera or a stream (rtsp://…), or - for a pipe. Writes CLIP.tracked.mp4,
+    the clip with masks, outlines and labels, and CLIP.tracks.jsonl, one line a frame.
     """
-    from contextlib import ExitStack, closing
-
-    began = time.perf_counter()
     from vidseg.detection import parse_phrases
-    from vidseg.files import check_writable
-    from vidseg.video import Clip
-    from vidseg.writer import check_video_output
+    from vidseg.live import source_of
+    from vidseg.prompts_file import read_prompts
 
     # All that can be known to fail is checked before the seconds that loading takes.
-    video_path, tracks_path = output_paths(clip, output, tracks_path)
     if start is not None and end is not None and end <= start:
         raise click.UsageError("--end must be after --start")
-    if video_path == tracks_path and not no_video:
-        raise click.UsageError("--output and --tracks name the same file")
-    phrases = parse_phrases(prompts)
-    info = Clip(clip).info
-    if not no_video:
-        check_video_output(video_path, overwrite, clip)
-    check_writable(tracks_path, overwrite, clip)
+    by_hand = ByHand(boxes, masks, points)
+    if not (texts or by_hand or prompts_path):
+        raise click.UsageError("what should be tracked? give --prompt, --box, --point, --mask or --prompts")
+    phrases = parse_phrases(texts) if texts else []
+    prompts = read_prompts(prompts_path) if prompts_path else {}
+    jobs = jobs_for(clips, output, tracks_path, not no_video)
+    exports = exports_of(formats, [job.tracks_path for job in jobs], output if len(jobs) > 1 else None, overwrite)
+    ready, failures = [], []
+    get_model = cache(lambda: load(preset, bool(phrases), sam=sam, detector=detector, device=device, dtype=dtype, compile=compile))
+    for job in jobs:
+        if source_of(job.clip):
+            get_model()  # first: a live source does not wait until it is loaded
+        try:
+            clip = job.open(overwrite)
+            ready.append((job, clip, {**prompts, "keyframe": fitting(by_hand, clip.info)}))
+        except VidsegError as error:
+            failures.append(str(error))
+    for job, clip, on_frames in ready:
+        began = time.perf_counter()
+        model = get_model()
+        try:
+            run = model.track(clip, phrases or None, prompts=on_frames, start=start, end=end, **how)
+            frames, note = write(run, job, phrases, model.names, expected_frames(clip.info, start, end))
+        except VidsegError as error:
+            failures.append(str(error))
+            continue
+        report(run, phrases, frames, time.perf_counter() - began, [path for path in (job.video_path, job.tracks_path) if path], note)
+    failures += write_exports(exports, failures, overwrite)
+    for failure in failures:
+        click.echo(f"vidseg: {failure}", err=True)
+    if failures:
+        click.get_current_context().exit(1)
+
+
+def fitting(by_hand: ByHand, info) -> list[ObjectPrompt]:
+    """What was pointed at, for a clip of this size."""
+    from vidseg.pointing import fitted
+
+    return fitted(by_hand.prompts(info.width, info.height), info.width, info.height)
+
+
+def load(preset: str, detector_too: bool, **options) -> vidseg.Model:
     with status(f"Loading {preset}"):
-        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, compile=compile)
-        from vidseg.startup import built_without_sympy, import_supervision, import_transformers, without_compiler
+        from vidseg.startup import load_quickly
 
-        import_supervision()
-        with without_compiler():
-            import_transformers()
-            with built_without_sympy():
-                run = model.track(
-                    clip, phrases, keyframe=keyframe, start=start, end=end, redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap)
+        model = vidseg.load(preset, **options)
+        load_quickly(model, detector_too)
+        return model
 
+
+def write(run, job: Job, phrases: list[str], models: dict, expected: int | None) -> tuple[int, str | None]:
+    """Track one clip into its files. Returns the number of frames, and a line on what is amiss with the video, or None.
+
+    A source that ends only when somebody ends it is ended by Ctrl-C, and its files are finished.
+    """
     from vidseg.overlap import Background
-    from vidseg.tracks import TracksWriter
+    from vidseg.tracks import TracksWriter, header_of
 
-    frames, note = 0, None
+    info, frames, video = run.clip.info, 0, None
+    header = header_of(info.path, info.width, info.height, info.frame_rate, info.time_base, phrases, models)
     with ExitStack() as stack:
-        writer = stack.enter_context(TracksWriter(tracks_path, header(info, phrases, model)))
+        writer = stack.enter_context(TracksWriter(job.tracks_path, header))
         sinks = [writer.write]
-        if not no_video:
-            video = open_video(stack, video_path, clip, info)
+        if job.video_path is not None:
+            video = open_video(stack, job.video_path, job.clip, info)
             sinks.append(video.write_frame)
         background = stack.enter_context(Background(lambda frame: [sink(frame) for sink in sinks]))
-        for frame in stack.enter_context(closing(progress(run, expected_frames(info, start, end)))):
-            background.submit(frame)
-            frames += 1
-    if not no_video:
-        note = video.note
-    report(run, phrases, frames, time.perf_counter() - began, [tracks_path] if no_video else [video_path, tracks_path], note)
-
-
-def header(info, phrases, model) -> dict:
-    """First line of the tracks file."""
-    return {
-        "clip": info.path, "width": info.width, "height": info.height, "frame_rate": str(info.frame_rate),
-        "time_base": str(info.time_base), "prompts": list(phrases), "models": model.names, "vidseg": vidseg.__version__,
-    }
+        try:
+            for frame in stack.enter_context(closing(progress(run, expected))):
+                background.submit(frame)
+                frames += 1
+        except KeyboardInterrupt:
+            if not (run.clip.once and frames):
+                raise
+    return frames, video.note if video else None
 
 
 def expected_frames(info, start: float | None, end: float | None) -> int | None:
@@ -98,7 +139,7 @@ def expected_frames(info, start: float | None, end: float | None) -> int | None:
     return None if stop is None else max(1, round((stop - (start or 0)) * info.frame_rate))
 
 
-def open_video(stack, path: Path, clip: Path, info):
+def open_video(stack, path: Path, clip: str | Path, info):
     """A video writer that draws: its `write_frame` takes a tracked frame."""
     from vidseg.render import draw
     from vidseg.writer import VideoWriter

@@ -24,8 +24,9 @@ from vidseg.sam.compiled import Compiled
 from vidseg.sam.encoder import ImageEncoder
 from vidseg.sam.memory import Memory, MemoryBank
 from vidseg.sam.postprocess import fill_holes
-from vidseg.sam.prompts import MaskPrompt, Prompt, as_clicks
+from vidseg.sam.prompts import Box, MaskPrompt, Points, Prompt, as_clicks
 from vidseg.sam.step import Step
+from vidseg.sam.still import Candidates, candidates
 from vidseg.sam.upload import Upload, on_device
 
 if TYPE_CHECKING:
@@ -146,7 +147,9 @@ class Propagator:
         return FrameFeatures(height, width, top, position.flatten(2).transpose(1, 2), high_res)
 
     @torch.inference_mode()
-    def prompt(self, features: FrameFeatures, index: int, prompts: Mapping[int, Prompt], reverse: bool = False) -> FrameMasks:
+    def prompt(
+        self, features: FrameFeatures, index: int, prompts: Mapping[int, Prompt], reverse: bool = False, lasting: bool = False
+    ) -> FrameMasks:
         """Point at objects on frame `index`, by id.
 
         An id that is new, or has not been propagated to this frame, starts afresh here: the frame becomes one of its
@@ -154,13 +157,23 @@ class Propagator:
         prompt corrects that result: memory and the mask so far are taken into account, and the corrected frame
         replaces the propagated one in memory. (Both as in `SAM2VideoPredictor.add_new_points_or_box`.)
 
+        Args:
+            lasting: whether a corrected frame becomes one of the conditioning frames, as in SAM 2's training, and is not
+                forgotten a few frames later (`add_all_frames_to_correct_as_cond` of the stock predictor, off by default there).
+
         Returns:
             The masks of the prompted objects, in the order of `prompts`.
         """
-        results = [self._prompt_one(features, index, i, prompt, reverse) for i, prompt in prompts.items()]
+        results = [self._prompt_one(features, index, i, prompt, reverse, lasting) for i, prompt in prompts.items()]
         return join(results)
 
-    def _prompt_one(self, features, index, object_id, prompt, reverse) -> FrameMasks:
+    @torch.inference_mode()
+    def candidates(self, features: FrameFeatures, prompt: Box | Points, before: Tensor | None = None, several: bool | None = None) -> Candidates:
+        """What a prompt may mean on a frame of which nothing is remembered, before or after (see `vidseg.sam.still`)."""
+        with self._autocast():
+            return candidates(self.network, features, prompt, before, several)
+
+    def _prompt_one(self, features, index, object_id, prompt, reverse, lasting) -> FrameMasks:
         network = self.network
         bank = self.banks.get(object_id)
         if bank is None:
@@ -188,7 +201,7 @@ class Propagator:
             high_res = F.interpolate(low_res, (network.image_size, network.image_size), mode="bilinear", align_corners=False)
             written = self._step.write(features.top, high_res, score, binary=network.binarize_mask_from_pts_for_mem_enc)
         memory = Memory(written[0].clone(), pointer[0].clone())
-        (bank.add_recent if correction else bank.add_conditioning)(index, memory)
+        (bank.add_recent if correction and not lasting else bank.add_conditioning)(index, memory)
         bank.latest, bank.logits = index, low_res[0, 0]
         return FrameMasks([object_id], low_res[:, 0], ious.float().amax(1), score[:, 0].float(), pointer.float())
 

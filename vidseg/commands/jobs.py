@@ -1,0 +1,131 @@
+"""What `vidseg track` is to do for each clip: where it comes from, and where its results go."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import vidseg
+from vidseg.commands.options import output_paths
+from vidseg.errors import OutputError
+from vidseg.export import FORMATS
+
+if TYPE_CHECKING:
+    from vidseg.video import Clip
+
+CLIP_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv", ".ogv", ".3gp", ".mxf", ".gif")
+
+
+@dataclass
+class Job:
+    """One clip: video_path is None if no overlay is wanted."""
+
+    clip: str
+    video_path: Path | None
+    tracks_path: Path
+
+    def open(self, overwrite: bool) -> Clip:
+        """The clip, after all that can be known to fail later has been checked. Raises InputError, OutputError."""
+        from vidseg.files import check_writable
+        from vidseg.video import Clip
+        from vidseg.writer import check_video_output
+
+        clip = Clip(self.clip)
+        if self.video_path is not None:
+            check_video_output(self.video_path, overwrite, self.clip)
+        check_writable(self.tracks_path, overwrite, self.clip)
+        return clip
+
+
+def jobs_for(clips: Sequence[str], output: Path | None, tracks: Path | None, video: bool) -> list[Job]:
+    """A job for each clip, and for each in a folder of clips. UsageError for outputs that they cannot share."""
+    clips = [one for clip in clips for one in in_folder(clip)]
+    if len(clips) > 1 and tracks is not None:
+        raise click.UsageError("--tracks names one file, and there are several clips; give a folder with --output")
+    if len(clips) > 1 and output is not None and not os.path.isdir(output):
+        make_folder(output)
+    jobs = []
+    for clip in clips:
+        video_path, tracks_path = output_paths(named(clip), output, tracks)
+        if video and video_path == tracks_path:
+            raise click.UsageError("--output and --tracks name the same file")
+        jobs.append(Job(clip, video_path if video else None, tracks_path))
+    taken: dict[Path, str] = {}
+    for job in jobs:
+        if taken.setdefault(job.tracks_path, job.clip) != job.clip:
+            raise click.UsageError(f"the results of {taken[job.tracks_path]} and {job.clip} would have one name; track them into different folders")
+    return jobs
+
+
+def in_folder(clip: str) -> list[str]:
+    """A clip itself; or the clips in a folder that holds no images, without overlays that were written there."""
+    if not os.path.isdir(clip):
+        return [clip]
+    from vidseg.images import natural_order
+
+    files = [file for file in Path(clip).iterdir() if file.suffix.lower() in CLIP_SUFFIXES and not file.name.startswith(".")]
+    found = [str(file) for file in sorted(files, key=natural_order) if not file.stem.endswith(".tracked")]
+    return found or [clip]
+
+
+def named(clip: str) -> Path:
+    """A path that says where results go: the clip's own, or for a pipe, a stream or a camera, a name in this folder."""
+    if clip == "-":
+        return Path("pipe")
+    if clip.isascii() and clip.isdecimal() and not os.path.exists(clip):
+        return Path(f"camera-{clip}")
+    if "://" in clip or clip.startswith("/dev/"):
+        return Path(re.sub(r"[^\w.-]+", "-", clip.rstrip("/").split("/")[-1]).strip("-.") or "stream")
+    return Path(clip)
+
+
+@dataclass
+class Export:
+    """What is exported when all is done: the format, the tracks files, and where to."""
+
+    format: str
+    tracks: list[Path]
+    place: Path
+
+
+def exports_of(formats: Sequence[str], tracks: Sequence[Path], output: Path | None, overwrite: bool) -> list[Export]:
+    """What to export; several tracks files make one data set where they can, in `output` or the folder of the first.
+
+    OutputError if something is there already.
+    """
+    found = []
+    for name in formats:
+        suffix = FORMATS[name].suffix
+        if len(tracks) > 1 and FORMATS[name].many:
+            folder = output or tracks[0].parent
+            found.append(Export(name, list(tracks), folder / f"{folder.resolve().name or 'dataset'}{suffix}"))
+        else:
+            found += [Export(name, [path], path.with_name(path.name.removesuffix(".jsonl").removesuffix(".tracks") + suffix)) for path in tracks]
+    for export in found:
+        if export.place.exists() and not overwrite:
+            raise OutputError(f"{export.place} exists already: choose another name, or allow --overwrite")
+    return found
+
+
+def write_exports(exports: Sequence[Export], failures: Sequence[str], overwrite: bool) -> list[str]:
+    """Write them, and say so. Returns what went wrong, a line each; where something was not tracked, nothing is exported."""
+    if exports and failures:
+        return ["nothing was exported, since not everything could be done; see vidseg export for the rest"]
+    for export in exports:
+        for path in vidseg.export(export.tracks, export.format, export.place, overwrite=overwrite):
+            click.echo(f"Wrote {path}")
+    return []
+
+
+def make_folder(path: Path) -> None:
+    """Raises OutputError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made a folder ({error.strerror}); choose another --output") from error
