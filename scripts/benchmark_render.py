@@ -24,11 +24,11 @@ import cv2
 import numpy as np
 import supervision as sv
 
-from vidseg.looks import DEFAULT, STYLES
-from vidseg.styles import Painter
+from vidseg.drawing.looks import DEFAULT, STYLES
+from vidseg.drawing.styles import Painter
 from vidseg.tracks import TrackedFrame, TracksWriter, read_tracks
 from vidseg.video import Clip, ClipInfo
-from vidseg.writer import VideoWriter
+from vidseg.media.writer import VideoWriter
 
 RATE = Fraction(30)
 

@@ -1,18 +1,17 @@
 """Whatever people feed it: small files of many kinds, each read frame by frame, written again, and read again by PyAV alone."""
 
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import accumulate
 from typing import NamedTuple
-
-import os
 
 import av
 import numpy as np
 import pytest
 
 from vidseg.video import Clip
-from vidseg.writer import VideoWriter
+from vidseg.media.writer import VideoWriter
 
 from .clips import add_sound, number_of, picture
 

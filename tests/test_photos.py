@@ -14,7 +14,7 @@ from PIL import Image
 import vidseg
 from tests.clips import make_clip
 from vidseg.cli import main
-from vidseg.images import read_image
+from vidseg.media.images import read_image
 from vidseg.photos import expanded, is_result, results_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -7,7 +7,7 @@ import pytest
 import supervision as sv
 
 from vidseg.errors import InputError, OutputError
-from vidseg.palette import PALETTE, colour_of
+from vidseg.drawing.palette import PALETTE, colour_of
 from vidseg.render import draw, render
 from vidseg.tracks import TrackedFrame, TracksWriter
 from vidseg.video import Clip
@@ -258,7 +258,7 @@ def test_sizes_keep_the_aspect(pair, tmp_path, choice, size):
 
 
 def test_masks_are_scaled_with_the_picture():
-    from vidseg.drawing import _scaled
+    from vidseg.drawing.drawing import _scaled
 
     found = tracked((160, 120), [(10, 60, 50, 100)], [1]).detections
     for size in [(80, 60), (320, 240), (53, 40)]:

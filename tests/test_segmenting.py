@@ -11,7 +11,7 @@ import torch
 import vidseg
 from tests.sam import stock
 from vidseg.errors import InputError, ModelError
-from vidseg.images import read_image
+from vidseg.media.images import read_image
 from vidseg.pointing import ObjectPrompt
 from vidseg.sam.prompts import Box
 from vidseg.sam.propagator import Propagator

@@ -32,7 +32,7 @@ assert not [name for name in late if "modeling" in name or "image_processing" in
 
 DETECT = """
 import json
-from vidseg.images import read_image
+from vidseg.media.images import read_image
 from vidseg.video import Clip
 
 results = []

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from vidseg import decoding, video
+from vidseg import video
+from vidseg.media import decoding
 from vidseg.errors import InputError, OutputError
 from vidseg.overlap import Background, prefetch
 from vidseg.video import Clip, parse_time
-from vidseg.writer import VideoWriter
+from vidseg.media.writer import VideoWriter
 
 from .clips import CONSTANT, COUNT, VARIABLE, add_sound, make_clip, make_sound, noise, number_of, picture, sound_packets
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
 from vidseg.files import check_writable
-from vidseg.images import IMAGE_SUFFIXES, list_images
-from vidseg.stills import IMAGE_RATE
+from vidseg.media.images import IMAGE_SUFFIXES, list_images
+from vidseg.media.stills import IMAGE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,8 +96,8 @@ class Results:
         self, frame: TrackedFrame, phrases: Sequence[str], models: dict[str, str], masks: bool, cutouts: bool, candidates: TrackedFrame | None
     ) -> list[Path]:
         """Write what was asked for. Returns the paths, the overlay first. Raises OutputError."""
-        from vidseg.cutout import cut_out, soft_alpha
-        from vidseg.images import write_png
+        from vidseg.drawing.cutout import cut_out, soft_alpha
+        from vidseg.media.images import write_png
         from vidseg.render import draw
         from vidseg.tracks import TracksWriter, header_of
 

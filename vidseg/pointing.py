@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vidseg.errors import InputError
-from vidseg.images import read_mask
+from vidseg.media.images import read_mask
 from vidseg.sam.prompts import Box, MaskPrompt, Points, Prompt
 
 FIELDS = ("id", "label", "box", "points", "point_labels", "mask")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vidseg.errors import InputError
-from vidseg.images import list_images
+from vidseg.media.images import list_images
 from vidseg.run_lengths import run_lengths
 from vidseg.tracks import read_tracks
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
-from vidseg.looks import DEFAULT, Look, check_output, look_for
+from vidseg.drawing.looks import DEFAULT, Look, check_output, look_for
 from vidseg.overlap import Background, prefetch
 from vidseg.tracks import TrackedFrame, Tracks, read_tracks
 from vidseg.video import Clip
-from vidseg.writer import VideoWriter
+from vidseg.media.writer import VideoWriter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ def draw(frame: TrackedFrame) -> np.ndarray:
 
     Returns H×W×3 uint8 RGB, a new array; frame.image is left as it is.
     """
-    from vidseg.styles import Painter
+    from vidseg.drawing.styles import Painter
 
     return Painter(DEFAULT).paint(frame)
 
@@ -58,7 +58,7 @@ def render(
     output_path: its suffix says what is written: .mp4 .mkv .mov .webm, or an animation in .gif; .png for a sheet and for stills.
     kind: "overlay"; "cutout", the objects on nothing, with soft edges: ProRes 4444 in .mov or VP9 in .webm; "matte", the
         objects white on black; "sheet", one picture of each object at its first, middle and last frame.
-    style: some of vidseg.looks.STYLES, as names or as one text with commas. None: mask, contour, label, and none of them
+    style: some of vidseg.drawing.looks.STYLES, as names or as one text with commas. None: mask, contour, label, and none of them
         with a background.
     only: "label=NAME" and "id=NUMBER": objects that are any of these, and no others.
     color_by: "id", or "label" for one colour each label.
@@ -93,9 +93,9 @@ def render(
 
 
 def _write_still(clip: Clip, tracks: Tracks, output: Path, look: Look, progress) -> str | None:
-    from vidseg.drawing import Drawing
-    from vidseg.sheet import contact_sheet
-    from vidseg.snapshot import snapshot, write_png
+    from vidseg.drawing.drawing import Drawing
+    from vidseg.drawing.sheet import contact_sheet
+    from vidseg.drawing.snapshot import snapshot, write_png
 
     if look.kind == "sheet":
         write_png(output, contact_sheet(clip, tracks, look, progress))
@@ -106,8 +106,8 @@ def _write_still(clip: Clip, tracks: Tracks, output: Path, look: Look, progress)
 
 
 def _write_video(clip: Clip, tracks: Tracks, output: Path, look: Look, progress) -> str | None:
-    from vidseg.drawing import Drawing
-    from vidseg.skimming import ends
+    from vidseg.drawing.drawing import Drawing
+    from vidseg.drawing.skimming import ends
 
     drawing = Drawing(look, tracks.header)
     span = ends(tracks)
@@ -126,7 +126,7 @@ def _write_video(clip: Clip, tracks: Tracks, output: Path, look: Look, progress)
 def _open(output: Path, info, clip: Clip, look: Look):
     """What takes the pictures: `write(image, pts)`."""
     if look.codec is None:
-        from vidseg.gif import GifWriter
+        from vidseg.media.gif import GifWriter
 
         return GifWriter(output, info)
     return VideoWriter(output, info, clip.path if info.has_audio else None, look.codec, look.crf)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidseg.detection import parse_phrases
 from vidseg.errors import InputError
-from vidseg.images import read_image
+from vidseg.media.images import read_image
 from vidseg.objects import Objects
 from vidseg.pointing import ObjectPrompt, fitted, object_prompt, objects_at
 from vidseg.sam.postprocess import fill_holes

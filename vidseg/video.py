@@ -19,12 +19,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidseg.decoding import Damage, announced, cut_short, decode, decoded, entry, opened, portion_before, timed
-from vidseg.deinterlacing import deinterlaced
+from vidseg.media.decoding import Damage, announced, cut_short, decode, decoded, entry, opened, portion_before, timed
+from vidseg.media.deinterlacing import deinterlaced
 from vidseg.errors import InputError
-from vidseg.live import Newest, Source, held, is_live, paced, source_of
-from vidseg.picture import orientation, upright
-from vidseg.stills import IMAGE_RATE, ImageFiles, WebP, stills_of
+from vidseg.media.live import Newest, Source, held, is_live, paced, source_of
+from vidseg.media.picture import orientation, upright
+from vidseg.media.stills import IMAGE_RATE, ImageFiles, WebP, stills_of
 
 if TYPE_CHECKING:
     import numpy as np

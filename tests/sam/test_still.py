@@ -12,7 +12,7 @@ from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from tests.sam import stock
 from tests.sam.lively import lively_network, moving_frames
-from vidseg.images import read_image
+from vidseg.media.images import read_image
 from vidseg.sam.build import build_sam
 from vidseg.sam.prompts import Box, Points
 from vidseg.sam.propagator import MEAN, STD, Propagator

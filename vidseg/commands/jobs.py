@@ -34,7 +34,7 @@ class Job:
         """The clip, after all that can be known to fail later has been checked. Raises InputError, OutputError."""
         from vidseg.files import check_writable
         from vidseg.video import Clip
-        from vidseg.writer import check_video_output
+        from vidseg.media.writer import check_video_output
 
         clip = Clip(self.clip)
         if self.video_path is not None:
@@ -67,7 +67,7 @@ def in_folder(clip: str) -> list[str]:
     """A clip itself; or the clips in a folder that holds no images, without overlays that were written there."""
     if not os.path.isdir(clip):
         return [clip]
-    from vidseg.images import natural_order
+    from vidseg.media.images import natural_order
 
     files = [file for file in Path(clip).iterdir() if file.suffix.lower() in CLIP_SUFFIXES and not file.name.startswith(".")]
     found = [str(file) for file in sorted(files, key=natural_order) if not file.stem.endswith(".tracked")]

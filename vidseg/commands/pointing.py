@@ -35,7 +35,7 @@ class ByHand:
 
     def prompts(self, width: int, height: int) -> list[ObjectPrompt]:
         """For a picture of some size. Raises UsageError if clicks are on an object that is given by its mask."""
-        from vidseg.images import read_mask
+        from vidseg.media.images import read_mask
         from vidseg.pointing import ObjectPrompt, box_of
         from vidseg.sam.prompts import Box, MaskPrompt, Points
 

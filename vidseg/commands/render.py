@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 import vidseg
-from vidseg.codecs import CODECS
+from vidseg.media.codecs import CODECS
 from vidseg.commands.options import output_paths
-from vidseg.looks import STYLES, look_for
+from vidseg.drawing.looks import STYLES, look_for
 
 
 @click.command()

@@ -48,7 +48,7 @@ def track(
     the clip with masks, outlines and labels, and CLIP.tracks.jsonl, one line a frame.
     """
     from vidseg.detection import parse_phrases
-    from vidseg.live import source_of
+    from vidseg.media.live import source_of
     from vidseg.prompts_file import read_prompts
 
     # All that can be known to fail is checked before the seconds that loading takes.
@@ -142,7 +142,7 @@ def expected_frames(info, start: float | None, end: float | None) -> int | None:
 def open_video(stack, path: Path, clip: str | Path, info):
     """A video writer that draws: its `write_frame` takes a tracked frame."""
     from vidseg.render import draw
-    from vidseg.writer import VideoWriter
+    from vidseg.media.writer import VideoWriter
 
     video = stack.enter_context(VideoWriter(path, info, clip if info.has_audio else None))
     video.write_frame = lambda frame: video.write(draw(frame), round(frame.time / info.time_base))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidseg.decoding import scaler
+from vidseg.media.decoding import scaler
 from vidseg.errors import InputError
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from vidseg import live, video
+from vidseg import video
+from vidseg.media import live
 from vidseg.errors import InputError
-from vidseg.live import Newest, paced, source_of
+from vidseg.media.live import Newest, paced, source_of
 from vidseg.video import Clip
 
-from .clips import CONSTANT, COUNT, make_clip, noise, number_of, picture
+from tests.clips import CONSTANT, COUNT, make_clip, noise, number_of, picture
 
 MS = Fraction(1, 1000)
 READ = """

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from vidseg.looks import STYLES
-from vidseg.palette import PALETTE, Colours, colour_of
-from vidseg.styles import TRAIL, Painter
-from vidseg.tags import lettering, place
+from vidseg.drawing.looks import STYLES
+from vidseg.drawing.palette import PALETTE, Colours, colour_of
+from vidseg.drawing.styles import TRAIL, Painter
+from vidseg.drawing.tags import lettering, place
 
-from .test_render import tracked
+from tests.test_render import tracked
 
 SIZE = (320, 240)
 BOXES = [(60, 80, 140, 160), (200, 40, 260, 120)]

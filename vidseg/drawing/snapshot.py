@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import supervision as sv
 
-from vidseg.drawing import Drawing
+from vidseg.drawing.drawing import Drawing
 from vidseg.errors import InputError, OutputError
 from vidseg.files import atomic_output
-from vidseg.skimming import Line, skim
+from vidseg.drawing.skimming import Line, skim
 from vidseg.tracks import TrackedFrame, Tracks, frame_of
 from vidseg.video import Clip
 

@@ -5,14 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
-from vidseg.cutout import background_of, cut_out, put_on, soft_alpha
+from vidseg.drawing.cutout import background_of, cut_out, put_on, soft_alpha
 from vidseg.errors import InputError, OutputError
 from vidseg.render import render
 from vidseg.tracks import TrackedFrame, TracksWriter, read_tracks
 from vidseg.video import Clip
 
-from .clips import make_clip, sound_packets
-from .test_render import tracked
+from tests.clips import make_clip, sound_packets
+from tests.test_render import tracked
 
 SIZE = (162, 120)
 FRAMES = 12

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import supervision as sv
 
-from vidseg.palette import colour_of, luminance
+from vidseg.drawing.palette import colour_of, luminance
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 

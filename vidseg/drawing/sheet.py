@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from vidseg.errors import InputError
-from vidseg.looks import Look
-from vidseg.palette import Colours, colour_of
+from vidseg.drawing.looks import Look
+from vidseg.drawing.palette import Colours, colour_of
 from vidseg.run_lengths import run_lengths
-from vidseg.skimming import skim
+from vidseg.drawing.skimming import skim
 from vidseg.tracks import Tracks, decode_mask
 from vidseg.video import Clip, Frame
 

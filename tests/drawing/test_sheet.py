@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from vidseg.errors import InputError
-from vidseg.palette import colour_of
+from vidseg.drawing.palette import colour_of
 from vidseg.render import render
-from vidseg.sheet import clock, view
-from vidseg.skimming import ends, skim
+from vidseg.drawing.sheet import clock, view
+from vidseg.drawing.skimming import ends, skim
 from vidseg.tracks import TracksWriter, read_tracks
 from vidseg.video import Clip
 
-from .clips import COUNT, make_clip
-from .test_render import tracked
+from tests.clips import COUNT, make_clip
+from tests.test_render import tracked
 
 SIZE = (160, 120)
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from vidseg.decoding import reason
+from vidseg.media.decoding import reason
 from vidseg.errors import OutputError
 from vidseg.files import atomic_output
 from vidseg.video import ClipInfo
@@ -21,7 +21,7 @@ SHORTEST = 2  # ticks a frame is shown; viewers show what is shorter for a tenth
 class GifWriter:
     """Writes frames as a GIF that repeats for ever; frames that come faster than a GIF can show are left out.
 
-    Used like vidseg.writer.VideoWriter: the file appears under its name when the `with` block ends without an error.
+    Used like vidseg.media.writer.VideoWriter: the file appears under its name when the `with` block ends without an error.
     """
 
     note = None  # a GIF has no sound, and nobody expects any

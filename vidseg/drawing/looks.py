@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidseg.codecs import CODECS, VIDEO_FORMATS, WITH_ALPHA, Codec, codec_for
+from vidseg.media.codecs import CODECS, VIDEO_FORMATS, WITH_ALPHA, Codec, codec_for
 from vidseg.errors import OutputError
 from vidseg.files import check_writable
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
-from vidseg.images import IMAGE_SUFFIXES, list_images, read_image
-from vidseg.picture import over_white
+from vidseg.media.images import IMAGE_SUFFIXES, list_images, read_image
+from vidseg.media.picture import over_white
 
 if TYPE_CHECKING:
     import numpy as np

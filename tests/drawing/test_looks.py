@@ -8,10 +8,10 @@ from click.testing import CliRunner
 
 from vidseg.cli import main
 from vidseg.errors import OutputError
-from vidseg.looks import STYLES, look_for
+from vidseg.drawing.looks import STYLES, look_for
 from vidseg.render import render
 
-from .test_render import SIZE, make_clip, two_tracks
+from tests.test_render import SIZE, make_clip, two_tracks
 
 WRONG = [  # name of the output, choices, options of the command, what the error says
     ("o.mp4", {"style": "mask,glitter"}, ["--style", "mask,glitter"], "no style 'glitter'; choose from blur-background"),

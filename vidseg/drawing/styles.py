@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import supervision as sv
 
-from vidseg.palette import Colours, colour_of
-from vidseg.tags import draw_tags
+from vidseg.drawing.palette import Colours, colour_of
+from vidseg.drawing.tags import draw_tags
 from vidseg.tracks import TrackedFrame
 
 FILL = 0.45  # opacity of a mask's fill; its outline is opaque
@@ -40,7 +40,7 @@ class Region(NamedTuple):
 class Painter:
     """Draws objects on their frames, given in the order of the clip.
 
-    styles: some of vidseg.looks.STYLES; they are drawn in that order, whatever their order here.
+    styles: some of vidseg.drawing.looks.STYLES; they are drawn in that order, whatever their order here.
     opacity: 0–1, of the fill of the style "mask".
     colours: of the objects.
     """

@@ -5,11 +5,12 @@ import av
 import numpy as np
 import pytest
 
-from vidseg import decoding, video
-from vidseg.deinterlacing import deinterlaced
+from vidseg import video
+from vidseg.media import decoding
+from vidseg.media.deinterlacing import deinterlaced
 from vidseg.video import Clip
 
-from .clips import picture
+from tests.clips import picture
 
 N = 24
 

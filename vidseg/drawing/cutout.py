@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ImageColor
 
 from vidseg.errors import InputError
-from vidseg.images import read_image
+from vidseg.media.images import read_image
 
 INSIDE, OUTSIDE = 144, 111  # least alpha in a mask, most outside: far enough from the half that a codec does not cross it
 RIM = 6  # pixels of the frame that are kept around an object, for decoders that smear colour across its edge

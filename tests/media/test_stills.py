@@ -3,10 +3,10 @@ import pytest
 from PIL import Image, features
 
 from vidseg.errors import InputError
-from vidseg.stills import is_animated_png, is_animated_webp
+from vidseg.media.stills import is_animated_png, is_animated_webp
 from vidseg.video import Clip
 
-from .clips import number_of, picture
+from tests.clips import number_of, picture
 
 DURATIONS = [40, 80, 20, 120, 0, 60]
 STARTS = [0, 40, 120, 140, 260, 360]  # ms; a picture without a duration stays for 100

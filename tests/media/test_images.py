@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from vidseg.errors import InputError
-from vidseg.images import read_image, read_mask, write_png
+from vidseg.media.images import read_image, read_mask, write_png
 
 HEIGHT, WIDTH = 24, 36
 QUARTER_TURN = 6  # EXIF orientation: the camera was held upright

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import supervision as sv
 
-from vidseg.cutout import background_of, cut_out, put_on, soft_alpha
-from vidseg.looks import Look
-from vidseg.palette import Colours
-from vidseg.styles import FILL, TRAIL, Painter, covered_by
+from vidseg.drawing.cutout import background_of, cut_out, put_on, soft_alpha
+from vidseg.drawing.looks import Look
+from vidseg.drawing.palette import Colours
+from vidseg.drawing.styles import FILL, TRAIL, Painter, covered_by
 from vidseg.tracks import TrackedFrame
 
 

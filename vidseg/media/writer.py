@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidseg.codecs import VIDEO_FORMATS, WITH_ALPHA, Codec, codec_for
-from vidseg.decoding import packets, reason, scaler
+from vidseg.media.codecs import VIDEO_FORMATS, WITH_ALPHA, Codec, codec_for
+from vidseg.media.decoding import packets, reason, scaler
 from vidseg.errors import InputError, OutputError
 from vidseg.files import atomic_output, check_writable
 from vidseg.video import ClipInfo

@@ -1,4 +1,4 @@
-"""Below a clip: opening, decoding and seeking through PyAV. What comes out is shown by `vidseg.picture`."""
+"""Below a clip: opening, decoding and seeking through PyAV. What comes out is shown by `vidseg.media.picture`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from vidseg.deinterlacing import deinterlaced
+from vidseg.media.deinterlacing import deinterlaced
 from vidseg.errors import InputError
-from vidseg.live import Source
+from vidseg.media.live import Source
 
 ADVICE = "give a video, an image or a folder of images"
 of_this_thread = threading.local()  # holds converters by use, which must not be used by two threads at once

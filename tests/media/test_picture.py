@@ -4,12 +4,12 @@ import av
 import numpy as np
 import pytest
 
-from vidseg.decoding import scaler
+from vidseg.media.decoding import scaler
 from vidseg.errors import InputError
-from vidseg.picture import EXACT, conversion, layout, over_white, upright
+from vidseg.media.picture import EXACT, conversion, layout, over_white, upright
 from vidseg.video import Clip
 
-from .clips import CONSTANT, make_clip
+from tests.clips import CONSTANT, make_clip
 
 MODERN = int(av.__version__.split(".")[0]) >= 18  # converts HDR
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 9: (0.2627, 0.0593)}  # of red and blue in the luma of BT.709, BT.601, BT.2020
@@ -144,7 +144,7 @@ def test_over_white():
 def test_the_table_for_hdr_is_kept(monkeypatch):
     """It takes a second; other conversions in the same thread, as of a writer, must not throw it away."""
     made = []
-    monkeypatch.setattr("vidseg.picture.scaler", lambda use="": made.append(use) or scaler(use))
+    monkeypatch.setattr("vidseg.media.picture.scaler", lambda use="": made.append(use) or scaler(use))
     frame = coded(COLOURS, 9, bits=10, colorspace=9, color_primaries=9, color_trc=18)
     seen(frame, 7), seen(coded(COLOURS, 1, colorspace=1), 7)
     assert made == ["", "hdr", ""] and scaler("hdr") is scaler("hdr") is not scaler()

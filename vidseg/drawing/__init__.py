@@ -1,0 +1,1 @@
+"""Below `vidseg.render`: from tracked frames to pictures of them."""

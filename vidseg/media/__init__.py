@@ -1,0 +1,1 @@
+"""Below `vidseg.video` and `vidseg.render`: pictures and videos as files and streams, in and out."""
