@@ -15,7 +15,7 @@ from score_demo import iou
 
 from vidseg.model import Model
 from vidseg.sam.prompts import Box
-from vidseg.sam.propagator import FrameMasks
+from vidseg.sam.frame import FrameMasks
 from vidseg.sweep import SCAN_INTERVAL
 from vidseg.video import Clip, Frame
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vidseg.sam.propagator import FrameMasks
+from vidseg.sam.frame import FrameMasks
 from vidseg.video import Frame
 from vidseg.waiting import WaitingFrame
 

@@ -168,7 +168,7 @@ class Model:
         """
         from vidseg.segmenting import EmbeddedImage
 
-        return EmbeddedImage(self, image)
+        return EmbeddedImage(image, self.propagator(), lambda: self.detector)
 
     def segment(self, image: str | os.PathLike | np.ndarray, prompt: str | Sequence[str] | None = None, **prompts) -> TrackedFrame:
         """Find and outline objects on one image: a clip of one frame.

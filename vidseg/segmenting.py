@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from vidseg.objects import Objects
 from vidseg.pointing import ObjectPrompt, fitted, object_prompt, objects_at
 from vidseg.sam.postprocess import fill_holes
 from vidseg.sam.prompts import MaskPrompt
-from vidseg.sam.propagator import FrameMasks
+from vidseg.sam.frame import FrameMasks
 from vidseg.sam.still import FED_BACK
 from vidseg.settling import Found, Settling
 from vidseg.tracks import TrackedFrame
@@ -27,7 +27,8 @@ from vidseg.video import Frame
 from vidseg.waiting import WaitingFrame
 
 if TYPE_CHECKING:
-    from vidseg.model import Model
+    from vidseg.detection import Detector
+    from vidseg.sam.propagator import Propagator
 
 LOGITS = "mask_logits"  # where detections carry the answer of the network, for the next round of clicks
 
@@ -35,12 +36,17 @@ LOGITS = "mask_logits"  # where detections carry the answer of the network, for 
 class EmbeddedImage:
     """An image with its encoding; made by `Model.embed`.
 
+    Args:
+        image: a file, or H×W×3 uint8 RGB.
+        engine: without objects; it encodes the image now.
+        detector: gives who understands text, when it is first needed.
+
     Attributes:
         image: H×W×3 uint8 RGB.
         best_score: highest score of a detection in the latest search by text, also below the threshold.
     """
 
-    def __init__(self, model: Model, image: str | os.PathLike | np.ndarray):
+    def __init__(self, image: str | os.PathLike | np.ndarray, engine: Propagator, detector: Callable[[], Detector]):
         if isinstance(image, (str, os.PathLike)):
             image = read_image(Path(image))
         image = np.asarray(image)
@@ -48,8 +54,8 @@ class EmbeddedImage:
             raise InputError(f"an image must be a file, or H×W×3 uint8 RGB; it is {image.shape} {image.dtype}")
         self.image = image
         self.best_score = 0.0
-        self._model, self._engine = model, model.propagator()
-        self._features = self._engine.embed(image)
+        self._engine, self._detector = engine, detector
+        self._features = engine.embed(image)
 
     def segment(
         self,
@@ -99,8 +105,9 @@ class EmbeddedImage:
             answer.ids, answer.logits = [object_id], fill_holes(answer.logits[None])[0]
             now.add(answer)
         if phrases:
-            detections = self._model.detector.detect(self.image, phrases)
-            self.best_score = self._model.detector.best_score
+            detector = self._detector()
+            detections = detector.detect(self.image, phrases)
+            self.best_score = detector.best_score
             found = Found(detections.xyxy, [str(name) for name in detections.data["class_name"]], detections.confidence)
             Settling(objects, engine, now, self._features, again=False, undecided=frozenset()).settle(found)
         ids = {known.number: object_id for object_id, known in objects.known.items()}

@@ -10,7 +10,8 @@ from torch import Tensor
 from vidseg.identity import ALIKE, COVERED, STRANGE, STRONG, Known, assign, covered, look_of, mask_iou
 from vidseg.objects import Objects
 from vidseg.sam.prompts import Box
-from vidseg.sam.propagator import FrameFeatures, Propagator
+from vidseg.sam.frame import FrameFeatures
+from vidseg.sam.propagator import Propagator
 from vidseg.waiting import WaitingFrame
 
 

@@ -16,7 +16,8 @@ from vidseg.cuts import SceneCuts
 from vidseg.identity import ALIKE, COVERED, covered, look_of, mask_iou
 from vidseg.objects import Objects
 from vidseg.pointing import ObjectPrompt
-from vidseg.sam.propagator import FrameFeatures, Propagator
+from vidseg.sam.frame import FrameFeatures
+from vidseg.sam.propagator import Propagator
 from vidseg.settling import Found, Settling
 from vidseg.video import Frame
 from vidseg.waiting import WaitingFrame

@@ -10,7 +10,7 @@ import supervision as sv
 import torch
 from torch import Tensor
 
-from vidseg.sam.propagator import FrameMasks, enlarged
+from vidseg.sam.frame import FrameMasks, enlarged
 from vidseg.tracks import TrackedFrame
 from vidseg.video import Frame
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from vidseg.sam.bank_file import read_banks, write_banks
 from vidseg.sam.batch import batch_limit, cut
 from vidseg.sam.compiled import Compiled
 from vidseg.sam.encoder import ImageEncoder
+from vidseg.sam.frame import FrameFeatures, FrameMasks, join
 from vidseg.sam.memory import Memory, MemoryBank
 from vidseg.sam.postprocess import fill_holes
 from vidseg.sam.prompts import Box, MaskPrompt, Points, Prompt, as_clicks
@@ -36,58 +37,6 @@ T = TypeVar("T")
 
 # ImageNet statistics, as every SAM 2 checkpoint expects them.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@dataclass
-class FrameFeatures:
-    """One encoded frame; everything that prompts and objects on it share.
-
-    Attributes:
-        height, width: size of the frame in pixels.
-        top: [1, C, h, w] features at stride 16, without any memory.
-        position: [1, h·w, C] their position encoding.
-        high_res: features at stride 4 and 8 for the mask decoder, [1, C/8, 4h, 4w] and [1, C/4, 2h, 2w].
-    """
-
-    height: int
-    width: int
-    top: Tensor
-    position: Tensor
-    high_res: list[Tensor]
-
-
-@dataclass
-class FrameMasks:
-    """What the network says about N objects on one frame.
-
-    Attributes:
-        ids: the N object ids.
-        logits: [N, h, w] float32 low-resolution mask logits (stride 4 of the network's input); > 0 is object.
-            All of an object's logits are -1024 where its object score is not positive.
-        ious: [N] float32, predicted IoU of each mask.
-        object_scores: [N] float32, logit of "the object is visible on this frame".
-        pointers: [N, C] object pointers.
-    """
-
-    ids: list[int]
-    logits: Tensor
-    ious: Tensor
-    object_scores: Tensor
-    pointers: Tensor
-
-    def masks(self, height: int, width: int) -> np.ndarray:
-        """[N, height, width] bool masks at the size of the frame (bilinear, as the stock predictor resizes)."""
-        large = np.zeros((len(self.ids), height, width), bool)
-        for i, visible in enumerate((self.object_scores > 0).tolist()):
-            if visible:
-                large[i] = enlarged(self.logits[i], height, width) > 0
-        return large
-
-
-def enlarged(logits: Tensor, height: int, width: int) -> np.ndarray:
-    """Low-resolution logits [h, w] at the size of the frame, [height, width] float32 (bilinear, as the stock predictor resizes)."""
-    large = F.interpolate(logits[None, None].float(), (height, width), mode="bilinear", align_corners=False)
-    return large[0, 0].cpu().numpy()
 
 
 class Propagator:
@@ -295,10 +244,3 @@ class Propagator:
         if given.shape[-2:] == (side, side):
             return given
         return (F.interpolate(given, (side, side), mode="bilinear", align_corners=False, antialias=True) >= 0.5).float()
-
-
-def join(parts: list[FrameMasks]) -> FrameMasks:
-    """Several results on one frame as one."""
-    return FrameMasks(
-        [i for part in parts for i in part.ids], *(
-            torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "ious", "object_scores", "pointers")))

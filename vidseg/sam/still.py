@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidseg.sam.frame import FrameFeatures
 from vidseg.sam.prompts import Box, Points, as_clicks
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
-
-    from vidseg.sam.propagator import FrameFeatures
 
 FED_BACK = 32.0  # logits of an earlier mask are cut to ±32 before they are shown to the network again, as in training
 
