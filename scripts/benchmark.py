@@ -194,5 +194,99 @@ def redetect(objects: int, rounds: int, dtype: str) -> None:
         click.echo(line)
 
 
+@main.command()
+@click.option("--clicks", default=20, show_default=True)
+@click.option("--dtype", default="auto", show_default=True)
+def clicks(clicks: int, dtype: str) -> None:
+    """Time of a click on an embedded image against a whole segment(): SAM 2.1 hiera tiny at full size, random weights."""
+    sys.path.insert(0, str(ROOT))
+    import numpy as np
+
+    from tests.sam import stock
+    from tests.standins import save_sam
+
+    import vidseg
+
+    with tempfile.TemporaryDirectory() as folder:
+        model = vidseg.load(sam=save_sam(stock.FULL, Path(folder) / "sam2.1_hiera_tiny.pt"), device="cpu", dtype=dtype)
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 255, (720, 1280, 3), np.uint8)
+    points = rng.uniform((0, 0), (1280, 720), (clicks, 1, 2))
+    photo = model.embed(image)
+    photo.segment(points=points[0])  # warms up
+    whole, alone = [], []
+    for number, point in enumerate(points):
+        began = time.perf_counter()
+        photo.segment(points=point)
+        alone.append(time.perf_counter() - began)
+        if number % 5 == 0:  # in turn, so that whatever else the machine does hits both
+            began = time.perf_counter()
+            model.segment(image, points=point)
+            whole.append(time.perf_counter() - began)
+    click.echo(machine())
+    click.echo(f"1280×720, {model.dtype}: segment() {statistics.median(whole):.3f} s (median of {len(whole)}), a click on an embedded image "
+               f"{statistics.median(alone):.4f} s (median of {clicks}): {statistics.median(whole) / statistics.median(alone):.1f} times as fast")
+
+
+@main.command()
+@click.option("--frames", default=16, show_default=True)
+@click.option("--repeats", default=2, show_default=True)
+def overhead(frames: int, repeats: int) -> None:
+    """What drawing and writing add to a run: SAM 2.1 hiera tiny at full size, random weights, four objects, 1280×720."""
+    sys.path.insert(0, str(ROOT))
+    import av
+    import cv2
+    import torch
+
+    from tests.sam import stock
+    from tests.standins import save_sam
+
+    import vidseg
+    from vidseg.commands.jobs import Job
+    from vidseg.commands.track import write
+    from vidseg.sam.propagator import Propagator
+
+    ys, xs = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
+
+    class Shapely(Propagator):
+        """Does all the work, then gives every object the outline of a thing that moves."""
+
+        def step(self, features, index, reverse=False):
+            found = super().step(features, index, reverse)
+            middles = [60.0 * (place + 0.5) + index for place in range(len(found.ids))]
+            lobes = [30 + 4 * torch.sin(6 * torch.atan2(ys - 128.0, xs - x)) for x in middles]
+            found.logits = torch.stack([lobe - torch.hypot(xs - x, ys - 128.0) for lobe, x in zip(lobes, middles)])
+            return found
+
+    times = {"model alone": [], "with overlay video and tracks file": []}
+    with tempfile.TemporaryDirectory() as folder:
+        clip, folder = Path(folder) / "clip.mp4", Path(folder)
+        with av.open(str(PARK)) as source, av.open(str(clip), "w") as target:
+            video = target.add_stream("libx264", rate=24)
+            video.width, video.height, video.pix_fmt = 1280, 720, "yuv420p"
+            for frame, _ in zip(source.decode(video=0), range(frames)):
+                picture = cv2.resize(frame.to_ndarray(format="rgb24"), (1280, 720))
+                target.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            target.mux(video.encode())
+        model = vidseg.load(sam=save_sam(stock.FULL, folder / "sam2.1_hiera_tiny.pt"), device="cpu")
+        model._engine.__class__ = Shapely  # random weights draw noise, which takes far longer to draw and to pack than objects do
+        boxes = [[200, 200, 420, 480], [950, 380, 1240, 710], [10, 420, 240, 680], [400, 560, 520, 700]]
+        for number in range(2 * repeats + 1):  # in turn; the first run warms up
+            kind = list(times)[number % 2]
+            began = time.perf_counter()
+            if kind == "model alone":
+                for _ in model.track(clip, boxes=boxes):
+                    pass
+            else:
+                write(model.track(clip, boxes=boxes), Job(str(clip), folder / "out.mp4", folder / "out.jsonl"), [], model.names, None)
+            if number:
+                times[kind].append((time.perf_counter() - began) / frames)
+    click.echo(machine())
+    for kind, values in times.items():
+        click.echo(f"{kind}: {statistics.median(values):.3f} s a frame, median of {repeats} runs of {frames} frames ({model.dtype})")
+    alone, written = (statistics.median(values) for values in times.values())
+    click.echo(f"ratio {written / alone:.3f}")
+
+
 if __name__ == "__main__":
     main()

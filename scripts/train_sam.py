@@ -33,7 +33,7 @@ MEAN, STD = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.
 # share of the budget, picture side, frames a clip, clips a step and process (two objects each)
 PHASES = [(0.04, 128, 1, 16), (0.03, 128, 2, 8), (0.03, 128, 3, 6), (0.34, 128, 7, 4), (0.13, 256, 7, 2), (0.12, 320, 7, 1),
           (0.08, 352, 7, 1), (0.23, 384, 7, 1)]
-STILLS_FROM = 0.77  # from this share of the budget on, two steps of three are stills
+STILLS_FROM = 0.77  # from this share of the budget on, every other step is one of stills
 STILLS = 4  # pictures of such a step and process
 OBJECTS = 2
 
@@ -248,7 +248,7 @@ def train(rank: int, options: argparse.Namespace, meeting: str) -> None:
         side, frames, clips = phase_at(progress)
         set_image_size(model, side)
         # Chosen by the step, so that no process waits for another.
-        if progress >= STILLS_FROM and step % 3 > 0:
+        if progress >= STILLS_FROM and step % 2 > 0:
             batch = to_device(make_stills(rng, side, STILLS * options.batch_scale), device)
             batch["images"] = normalised(batch["images"])
             loss, figures = run_stills(model, heads, batch, float(side >= 256), rng)
