@@ -448,3 +448,16 @@ def test_interrupted_run_leaves_nothing(tmp_path, end):
     assert files(tmp_path) == ["dog.mp4", "dog.tracked.mp4"]
     assert (tmp_path / "dog.tracked.mp4").read_text() == "older"
     assert os.path.getsize(tmp_path / "dog.mp4") == os.path.getsize(SAMPLES / "park.mp4")
+
+
+def test_demo_says_where_the_result_is_and_how_to_go_on(clip, out, monkeypatch):
+    from vidseg.commands import demo
+
+    assert any(place.exists() for place in demo.PLACES)
+    monkeypatch.setattr(demo, "PLACES", (clip.with_name("none.mp4"), clip))  # shorter than the sample
+    monkeypatch.chdir(out)
+    for _ in range(2):  # again, over its own results
+        result = run("demo")
+        assert result.exit_code == 0, result.stderr
+    assert files(out) == ["dog.tracked.mp4", "dog.tracks.jsonl"]
+    assert "dog 1 (12 frames)" in result.stdout.replace("dog 2", "dog 1").replace("dog 3", "dog 1") and "vidseg track clip.mp4" in result.stdout.splitlines()[-1]

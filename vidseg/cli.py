@@ -8,6 +8,7 @@ import threading
 import click
 
 import vidseg
+from vidseg.commands.demo import demo
 from vidseg.commands.evaluate import evaluate
 from vidseg.commands.export import export
 from vidseg.commands.image import image
@@ -39,5 +40,5 @@ def main() -> None:
     """Find objects in a video by name and follow their exact outlines through the clip."""
 
 
-for command in (track, image, render, export, evaluate, models):
+for command in (track, image, render, export, evaluate, models, demo):
     main.add_command(command)

@@ -92,7 +92,7 @@ class Settling:
             old = self._now.logits[object_id] > 0
             if newcomer.label in self._objects.known[object_id].votes and max(covered(old, [mask]), covered(mask, [old])) > COVERED:
                 spare.remove(object_id)
-                self._propagator.banks[object_id] = self._propagator.banks.pop(newcomer.object_id)
+                self._pass_on(newcomer.object_id, object_id)
                 self._now.logits[object_id], self._now.scores[object_id] = newcomer.logits, newcomer.score_of_mask
                 self._objects.second(object_id, newcomer.label, newcomer.score)
                 return True
@@ -151,10 +151,14 @@ class Settling:
 
     def take_back(self, newcomer: int, lost: int) -> None:
         """Let the newcomer be an object that was lost: its id, its prompts of old if it is still carried, its present mask."""
-        banks, bank, index = self._propagator.banks, self._propagator.banks.pop(newcomer), self._now.frame.index
-        if lost in banks:
-            present = bank.conditioning[index]
-            bank.conditioning = dict(banks[lost].conditioning)
-            bank.add_conditioning(index, present)  # if there are too many, the one farthest from now goes
-        banks[lost] = bank
+        self._pass_on(newcomer, lost)
         self._now.rename(newcomer, lost)
+
+    def _pass_on(self, newcomer: int, known: int) -> None:
+        """Give a newcomer's prompt to an object that is known, beside its prompts of old; what it remembers else may be wrong."""
+        banks, bank, index = self._propagator.banks, self._propagator.banks.pop(newcomer), self._now.frame.index
+        if known in banks:
+            present = bank.conditioning[index]
+            bank.conditioning = dict(banks[known].conditioning)
+            bank.add_conditioning(index, present)  # if there are too many, the one farthest from now goes
+        banks[known] = bank
