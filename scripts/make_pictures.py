@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 import vidseg
 from vidseg.media.images import read_image
@@ -14,7 +15,6 @@ from vidseg.render import draw
 from vidseg.tracks import TracksWriter, header_of
 
 ROOT = Path(__file__).resolve().parent.parent
-SHOWN = (24, 66, 112, 150)  # of the park: before the tree, going behind it, coming out, found again
 PARK, STREET = "dog. cat. ball. tree", "person. car. bus. bicycle. truck. tractor. balloon. duck"
 
 
@@ -30,10 +30,16 @@ def track(model, clip: Path, prompt: str, tracks: Path) -> None:
             writer.write(frame)
 
 
+def save_preview(name: str, pictures: list[np.ndarray], rate: float) -> None:
+    """An animation that browsers play, small enough for the top of a page."""
+    small = [Image.fromarray(cv2.resize(picture, (480, 270), interpolation=cv2.INTER_AREA)) for picture in pictures]
+    small[0].save(ROOT / "docs" / name, save_all=True, append_images=small[1:], duration=round(1000 / rate), loop=0, quality=55, method=4)
+
+
 def main() -> None:
     model, park, street = vidseg.load("demo", device="cpu"), ROOT / "samples/park.mp4", ROOT / "samples/street.mp4"
-    pictures = [draw(frame) for frame in model.track(park, prompt="dog") if frame.index in SHOWN]
-    save("park.jpg", np.vstack([np.hstack(pictures[:2]), np.hstack(pictures[2:])]))
+    pictures = [draw(frame) for frame in model.track(park, prompt="dog. cat. ball")]
+    save_preview("park.webp", pictures[::2], rate=12)
     with tempfile.TemporaryDirectory() as folder:
         tracks, made = Path(folder) / "park.tracks.jsonl", Path(folder) / "made.png"
         track(model, park, PARK, tracks)

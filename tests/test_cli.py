@@ -456,8 +456,8 @@ def test_demo_says_where_the_result_is_and_how_to_go_on(clip, out, monkeypatch):
     assert any(place.exists() for place in demo.PLACES)
     monkeypatch.setattr(demo, "PLACES", (clip.with_name("none.mp4"), clip))  # shorter than the sample
     monkeypatch.chdir(out)
-    for _ in range(2):  # again, over its own results
-        result = run("demo")
+    for again in ((), ("--overwrite",)):
+        result = run("demo", *again)
         assert result.exit_code == 0, result.stderr
     assert files(out) == ["dog.tracked.mp4", "dog.tracks.jsonl"]
     assert "dog 1 (12 frames)" in result.stdout.replace("dog 2", "dog 1").replace("dog 3", "dog 1") and "vidseg track clip.mp4" in result.stdout.splitlines()[-1]

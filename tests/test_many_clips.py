@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -95,7 +97,8 @@ def test_one_clip_with_an_export(clips):
 
 def test_names():
     assert named("a/b.mp4") == Path("a/b.mp4") and named("-") == Path("pipe") and named("0") == Path("camera-0")
-    assert named("rtsp://user:secret@host:554/live/door.sdp?x=1") == Path("door.sdp-x-1") and named("http://host/") == Path("host")
+    assert named("rtsp://user:secret@host:554/live/door.sdp?x=1") == Path("door-sdp-x-1") and named("http://host/") == Path("host")
+    assert named("rtsp://admin:secret@192.168.1.10:554") == Path("192-168-1-10-554")  # no password in a name
     assert named("/dev/video0") == Path("video0")
 
 
@@ -105,6 +108,65 @@ def test_outputs_that_several_clips_cannot_share(tmp_path):
     with pytest.raises(click.UsageError, match="would have one name"):
         jobs_for(["a/x.mp4", "b/x.mp4"], tmp_path, None, True)
     assert [job.tracks_path for job in jobs_for(["a/x.mp4", "b/x.mp4"], None, None, True)] == [Path("a/x.tracks.jsonl"), Path("b/x.tracks.jsonl")]
+
+
+def test_clips_that_differ_in_their_suffix_alone_keep_it():
+    jobs = jobs_for(["a/x.mp4", "a/x.mov", "a/y.mp4"], None, None, True)
+    assert [job.tracks_path.name for job in jobs] == ["x.mp4.tracks.jsonl", "x.mov.tracks.jsonl", "y.tracks.jsonl"]
+
+
+def test_a_clip_given_twice_is_tracked_once(clips):
+    assert [Path(job.clip).name for job in jobs_for([str(clips), str(clips / "cat2.mkv")], None, None, True)] == ["cat2.mkv", "cat10.mkv"]
+
+
+def test_a_folder_of_images_is_one_clip_whatever_else_is_in_it(clips):
+    (clips / "0001.png").write_bytes(b"")
+    assert in_folder(str(clips)) == [str(clips)]
+
+
+def test_a_folder_with_one_clip_and_a_new_output_folder(clips, tmp_path):
+    (clips / "cat10.mkv").unlink()
+    (job,) = jobs_for([str(clips)], tmp_path / "new", None, True)
+    assert job.tracks_path == tmp_path / "new/cat2.tracks.jsonl" and (tmp_path / "new").is_dir()
+
+
+def test_no_result_replaces_what_is_read(clips):
+    shutil.copy(clips / "cat2.mkv", clips / "cat2.tracked.mp4")
+    before = (clips / "cat2.tracked.mp4").read_bytes()
+    done = track(clips / "cat2.mkv", clips / "cat2.tracked.mp4", "--box", CAT, "--overwrite")
+    assert done.exit_code == 1 and "cat2.tracked.mp4 itself" in done.stderr
+    assert (clips / "cat2.tracked.mp4").read_bytes() == before
+
+
+def test_what_can_be_read_once_makes_no_data_set_of_images(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    done = track(tmp_path / "fifo", "--box", CAT, "--export", "yolo-seg")
+    assert done.exit_code == 1 and "can be read once only" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_ends_a_source_that_has_fallen_silent(tmp_path):
+    whole = Path(make_clip(tmp_path / "in.mkv", [2048 * i for i in range(50)])).read_bytes()  # FFmpeg looks at the first five seconds
+    os.mkfifo(tmp_path / "fifo")
+    command = [sys.executable, "-c", "from vidseg.cli import main; main()", "track", "fifo", "--box", "5,5,40,40", *DEMO]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with open(tmp_path / "fifo", "wb") as pipe:
+        pipe.write(whole[: len(whole) * 3 // 4])
+        pipe.flush()
+        wait_for(lambda: [part for part in tmp_path.glob(".*.jsonl*.part") if part.read_text().count("\n") > 3])
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert files(tmp_path) == ["fifo", "fifo.tracked.mp4", "fifo.tracks.jsonl", "in.mkv"]
+    assert 3 <= len(list(vidseg.read_tracks(tmp_path / "fifo.tracks.jsonl"))) < 50
+
+
+def wait_for(condition, seconds: float = 120):
+    """What it gives, as soon as it gives something."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return found
 
 
 def test_pipe(park, tmp_path):

@@ -170,6 +170,26 @@ def test_nothing_is_replaced_unasked(desk):
     assert desk.with_name("desk.segmented.png").read_bytes() != before
 
 
+def test_what_was_drawn_by_hand_is_not_replaced(desk):
+    """A mask that is given, and one that lies there, under names that results have."""
+    mask = desk.with_name("desk.mask-1.png")
+    drawn = np.zeros((320, 480), np.uint8)
+    drawn[190:254, 358:423] = 255
+    cv2.imwrite(str(mask), drawn)
+    for overwrite in ((), ("--overwrite",)):
+        done = run(desk, "--mask", mask, "--masks", *overwrite)
+        assert done.exit_code == 1 and ("desk.mask-1.png itself" if overwrite else "exists already") in done.stderr.replace("is " + str(mask), "itself") or "itself" in done.stderr
+        assert (cv2.imread(str(mask), -1) == drawn).all() and files(desk.parent) == ["desk.mask-1.png", "desk.png"]
+
+
+def test_no_result_replaces_another_photo(desk):
+    other = desk.with_name("desk.segmented.png")
+    shutil.copy(desk, other)
+    before = other.read_bytes()
+    done = run(desk, other, *CLOCK, "--overwrite")
+    assert done.exit_code == 1 and "desk.segmented.png itself" in done.stderr and other.read_bytes() == before
+
+
 def test_results_are_no_photos(desk):
     """A folder can be given twice: what was written into it is not segmented in turn."""
     assert run(desk.parent, *CLOCK, "--masks", "--cutout", "--multimask").exit_code == 0
@@ -214,5 +234,5 @@ def test_same_names_from_two_folders(desk, tmp_path):
     (tmp_path / "other").mkdir()
     shutil.copy(desk, tmp_path / "other/desk.png")
     done = run(desk, tmp_path / "other/desk.png", *CLOCK, "--output", tmp_path / "out")
-    assert done.exit_code == 1 and "same name" in done.stderr
+    assert done.exit_code == 1 and "would have the names" in done.stderr
     assert files(tmp_path / "out") == ["desk.png.segmented.png", "desk.png.tracks.jsonl"]

@@ -50,7 +50,8 @@ def test_bad_clicks(given, message):
     ({"id": 1, "label": "", "points": [[1, 2]]}, "give it a name"), ({"id": 1, "label": 7, "points": [[1, 2]]}, "give it a name"),
     ({"id": 1, "point_labels": [1], "box": [1, 2, 3, 4]}, "point_labels without points"),
     ({"id": 1, "mask": {"size": [3, 3], "counts": "04"}, "box": [1, 2, 3, 4]}, "give either"),
-    ({"id": 1, "mask": {"counts": "04"}}, "run length"), ("box", "must be a mapping"), ([1], "must be a mapping"),
+    ({"id": 1, "mask": {"counts": "04"}}, "run length"), ({"id": 1, "mask": [[1, 0], [1]]}, "rows of one length"),
+    ({"id": 2**31, "box": [1, 2, 3, 4]}, "needs an id"), ({"id": 1, "points": [[1, 2]], "point_labels": [[1], [1, 0]]}, "as many point labels"), ("box", "must be a mapping"), ([1], "must be a mapping"),
 ], ids=str)  # fmt: skip
 def test_entries_that_are_no_prompt(entry, message):
     with pytest.raises(InputError, match=message) as caught:

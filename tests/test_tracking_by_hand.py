@@ -117,6 +117,32 @@ def test_text_and_hand_together(demo, truth):
     assert all(iou(mask, truth[t].mask[OTHER_DOG]) > 0.5 for t, mask in masks_of(frames, dog).items())
 
 
+def test_the_detector_leaves_alone_what_was_pointed_at(demo, truth):
+    """A part of the cat was asked for, and stays; the text would have the whole."""
+    part = truth[0].mask[CAT].copy()
+    part[260:] = False
+    run = demo.track(PARK, prompt="cat", prompts={"keyframe": [{"id": 1, "label": "cat", "mask": part}]}, end=3 / RATE, allow_overlap=True)
+    assert iou(masks_of(list(run), 1)[0], part) > 0.8
+
+
+def test_an_object_by_hand_takes_the_place_of_one_that_was_found(demo, truth):
+    run = demo.track(PARK, prompt="cat", prompts={12: [{"id": 1, "label": "Tom", "box": truth[12].xyxy[CAT].tolist()}]}, end=24 / RATE)
+    frames = list(run)
+    assert sorted(masks_of(frames, 1)) == list(range(12, 24))
+    assert max(masks_of(frames, 2)) < 20 and frames[23].detections.data["class_name"].tolist() == ["Tom"]
+
+
+def test_a_label_holds_on_all_frames(demo, truth):
+    prompts = {0: [{"id": 1, "box": truth[0].xyxy[CAT].tolist()}], 3: [{"id": 1, "label": "Tom", "points": [middle(truth, 3, CAT)]}]}
+    assert [frame.detections.data["class_name"].tolist() for frame in demo.track(PARK, prompts=prompts, end=5 / RATE)] == [["Tom"]] * 5
+
+
+def test_numbers_of_numpy_are_numbers(demo, truth):
+    box = truth[2].xyxy[CAT]
+    run = demo.track(PARK, prompts={np.int64(2): [{"id": np.int64(1), "box": box}]}, keyframe=np.int64(2), end=4 / RATE)
+    assert [len(frame.detections) for frame in run] == [1, 1, 1, 1]
+
+
 def test_numbers_of_later_prompts_are_kept_free(demo, truth):
     prompts = {20: [{"id": 1, "label": "cat", "box": truth[20].xyxy[CAT].tolist()}]}
     run = demo.track(PARK, prompt="ball", prompts=prompts, keyframe="first", end=24 / RATE)

@@ -76,7 +76,8 @@ def report(run, phrases, frames: int, elapsed: float, files: list[Path], note: s
     """Say what was found, where it is, how long it took, and what was amiss."""
     if run.keyframe is None:
         best = f"; the best score was {run.best_score:.2f}" if run.best_score else ""
-        click.echo(f"Found nothing for {', '.join(repr(p) for p in phrases)} in {frames} frames{best}.")
+        words = f" for {', '.join(repr(p) for p in phrases)}" if phrases else ""
+        click.echo(f"Found nothing{words} in {frames} frames{best}.")
     else:
         objects = ", ".join(f"{label} {i} ({run.seen[i]} frames)" for i, label in run.labels.items())
         click.echo(f"Found {len(run.labels)}, the first on frame {run.keyframe}: {objects}.")

@@ -30,7 +30,7 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False, source: str
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{path} cannot be written: no permission to write in {folder}; choose another folder")
     if source is not None and path.exists() and os.path.exists(source) and path.samefile(source):
-        raise OutputError(f"{path} is the clip itself; choose another name")
+        raise OutputError(f"{path} is {source} itself; choose another name")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already: choose another name, or allow --overwrite")
     return path

@@ -32,6 +32,7 @@ class Known:
         evidence: sum of its detection scores, one a look.
         votes: sum of detection scores for every label, also of those that call it something else.
         looks: unit vectors [C] of how it looked, the latest last.
+        by_hand: the user has pointed at it: no detection replaces its mask, and of two objects on the same pixels it stays.
         number: what users know it by; None as long as it is not confirmed, that is found strongly or more than once.
     """
 
@@ -39,6 +40,7 @@ class Known:
     evidence: float = 0.0
     votes: Counter = field(default_factory=Counter)
     looks: deque[Tensor] = field(default_factory=lambda: deque(maxlen=LOOKS))
+    by_hand: bool = False
     number: int | None = None
 
     @property

@@ -252,7 +252,8 @@ class Model:
             raise InputError(f"keyframe must be the number of a frame, \"first\" or \"auto\"; it is {keyframe!r}")
         if not forget_after >= 0:
             raise InputError(f"forget_after must be a number of seconds, 0 or more; it is {forget_after}")
-        by_frame = {index: [object_prompt(one) for one in some] for index, some in (prompts or {}).items()}
+        keyframe = keyframe if isinstance(keyframe, str) else int(keyframe)
+        by_frame = {index if isinstance(index, bool) or not isinstance(index, np.integer) else int(index): [object_prompt(one) for one in some] for index, some in (prompts or {}).items()}
         pointed = [*objects_at(boxes, points, point_labels, masks), *by_frame.pop("keyframe", ())]
         if wrong := [index for index in by_frame if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or index < 0]:
             raise InputError(f"prompts are by the number of their frame, or \"keyframe\"; {wrong[0]!r} is neither")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from itertools import count
 
 from vidseg.identity import ENOUGH, Known
@@ -16,7 +16,7 @@ class Objects:
     confirmed objects have: false alarms leave no gaps.
 
     Args:
-        taken: numbers that the user gives to objects by hand.
+        by_hand: numbers that the user gives to objects, and what each is called (None: nothing yet).
 
     Attributes:
         known: what is known of each object, by id.
@@ -25,20 +25,20 @@ class Objects:
         keyframe: number of the frame the first one was found on; None as long as there is none.
     """
 
-    def __init__(self, taken: Iterable[int] = ()):
+    def __init__(self, by_hand: Mapping[int, str | None] | None = None):
         self.known: dict[int, Known] = {}
         self.labels: dict[int, str] = {}
         self.seen: dict[int, int] = {}
         self.keyframe: int | None = None
         self._next_id = 1
-        self._taken = frozenset(taken)
+        self._by_hand = dict(by_hand or {})
 
     def reserve(self, count: int) -> range:
         """Ids that nobody has had before."""
         self._next_id += count
         return range(self._next_id - count, self._next_id)
 
-    def pointed_at(self, number: int, frame: int, label: str | None) -> int:
+    def pointed_at(self, number: int, frame: int) -> int:
         """Id of the object that a user calls `number`; if there is none yet, it begins on this frame."""
         for object_id, known in self.known.items():
             if known.number == number:
@@ -47,6 +47,9 @@ class Objects:
             (object_id,) = self.reserve(1)
             self.known[object_id] = known = Known(frame, evidence=ENOUGH)
             self._give(known, number)
+        known.by_hand = True
+        known.looks.clear()  # a correction may have put it on something else
+        label = self._by_hand[number]
         if label is not None:
             known.votes = Counter({label: float("inf")})  # no detector renames it
             self.labels[number] = label
@@ -72,7 +75,7 @@ class Objects:
         known = self.known[object_id]
         if known.confirmed:
             return
-        self._give(known, next(number for number in count(1) if number not in self.labels and number not in self._taken))
+        self._give(known, next(number for number in count(1) if number not in self.labels and number not in self._by_hand))
 
     def _give(self, known: Known, number: int) -> None:
         known.number = number

@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def prefetch(iterable: Iterable[T], depth: int = 4) -> Iterator[T]:
+def prefetch(iterable: Iterable[T], depth: int = 4, patience: float | None = None) -> Iterator[T]:
     """The same items, made in a thread that runs at most `depth` items ahead of the consumer.
 
-    An exception of the iterable is raised here, in its place. Closing this generator early ends
-    the thread after the item it is making.
+    An exception of the iterable is raised here, in its place. Closing this generator early ends the thread after the item
+    it is making; `patience` is for how many seconds that is waited for, None for as long as it takes. After that the
+    iterable is left to the thread.
     """
     items: queue.SimpleQueue = queue.SimpleQueue()
     # Counted before an item is made: a bounded queue would let the thread hold one more
@@ -48,8 +49,8 @@ def prefetch(iterable: Iterable[T], depth: int = 4) -> Iterator[T]:
     finally:
         stop.set()
         room.release()
-        thread.join()
-        if hasattr(iterator, "close"):
+        thread.join(patience)
+        if hasattr(iterator, "close") and not thread.is_alive():
             iterator.close()  # a generator: close its files now and not when it is collected
 
 

@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
 from vidseg.files import check_writable
-from vidseg.media.images import IMAGE_SUFFIXES, list_images
+from vidseg.media.images import IMAGE_SUFFIXES, is_result, list_images
 from vidseg.media.stills import IMAGE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
 
     from vidseg.tracks import TrackedFrame
-
-RESULT_NAMES = ("segmented", "mask-", "cutout-", "candidate-")  # what stands before the suffix of a picture we wrote
-
 
 def expanded(names: Iterable[str]) -> tuple[list[Path], list[str]]:
     """Files that names, folders and patterns stand for, each once, in order; and one line for each that stands for none.
@@ -33,7 +30,7 @@ def expanded(names: Iterable[str]) -> tuple[list[Path], list[str]]:
     for name in names:
         try:
             if os.path.isdir(name):
-                found = [file for file in list_images(Path(name)) if not is_result(file)]
+                found = list_images(Path(name))
             elif os.path.exists(name) or not glob.has_magic(name):
                 found = [Path(name)]
             else:
@@ -47,11 +44,6 @@ def expanded(names: Iterable[str]) -> tuple[list[Path], list[str]]:
     return list(files), failures
 
 
-def is_result(file: Path) -> bool:
-    """Whether a picture is one that was written for a photo."""
-    return file.suffix == ".png" and Path(file.stem).suffix.lstrip(".").startswith(RESULT_NAMES)
-
-
 def results_of(files: Sequence[Path], folder: Path | None) -> tuple[dict[Path, Results], list[str]]:
     """Where the results of each photo go: beside it, or into a folder; and one line for each whose results have no place.
 
@@ -60,15 +52,15 @@ def results_of(files: Sequence[Path], folder: Path | None) -> tuple[dict[Path, R
     stems: dict[Path, list[Path]] = {}
     for file in files:
         stems.setdefault((folder or file.parent) / file.stem, []).append(file)
-    places, failures = {}, []
+    places, failures, taken = {}, [], {}
     for stem, sharing in stems.items():
-        taken: dict[str, Path] = {}
         for file in sharing:
-            if file.name in taken:
-                failures.append(f"{file}: has the same name as {taken[file.name]}; give the two different --output folders")
+            own = stem if len(sharing) == 1 else stem.with_name(file.name)
+            if own in taken:
+                failures.append(f"{file}: its results would have the names of those of {taken[own]}; give the two different --output folders")
                 continue
-            taken[file.name] = file
-            places[file] = Results(file, stem if len(sharing) == 1 else stem.with_name(file.name))
+            taken[own] = file
+            places[file] = Results(file, own)
     return places, failures
 
 
@@ -87,15 +79,21 @@ class Results:
     def path(self, ending: str) -> Path:
         return self.stem.with_name(f"{self.stem.name}.{ending}")
 
-    def check(self, overwrite: bool) -> None:
-        """Raise OutputError if what is always written cannot be."""
+    def check(self, overwrite: bool, inputs: Iterable[Path]) -> None:
+        """Raise OutputError if what is always written cannot be, or would replace one of the inputs."""
         for ending in ("segmented.png", "tracks.jsonl"):
-            check_writable(self.path(ending), overwrite, self.photo)
+            self._check(ending, overwrite, inputs)
+
+    def _check(self, ending: str, overwrite: bool, inputs: Iterable[Path]) -> None:
+        for given in inputs:
+            check_writable(self.path(ending), True, given)
+        check_writable(self.path(ending), overwrite)
 
     def write(
-        self, frame: TrackedFrame, phrases: Sequence[str], models: dict[str, str], masks: bool, cutouts: bool, candidates: TrackedFrame | None
+        self, frame: TrackedFrame, phrases: Sequence[str], models: dict[str, str], masks: bool, cutouts: bool, candidates: TrackedFrame | None,
+        overwrite: bool, inputs: Iterable[Path],
     ) -> list[Path]:
-        """Write what was asked for. Returns the paths, the overlay first. Raises OutputError."""
+        """Write what was asked for. Returns the paths, the overlay first. Raises OutputError, before anything is written if it can."""
         from vidseg.drawing.cutout import cut_out, soft_alpha
         from vidseg.media.images import write_png
         from vidseg.render import draw
@@ -112,6 +110,8 @@ class Results:
         if candidates is not None:
             for number, mask in zip(candidates.detections.data["candidate"].tolist(), candidates.detections.mask):
                 pictures[f"candidate-{number}.png"] = mask.astype("uint8") * 255
+        for ending in pictures:
+            self._check(ending, overwrite, inputs)
         written = []
         for ending, picture in pictures.items():
             write_png(self.path(ending), picture)

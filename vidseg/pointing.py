@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from vidseg.errors import InputError
 from vidseg.media.images import read_mask
 from vidseg.sam.prompts import Box, MaskPrompt, Points, Prompt
 
+HIGHEST = 2**31 - 1  # number of an object
 FIELDS = ("id", "label", "box", "points", "point_labels", "mask")
 
 
@@ -82,8 +84,8 @@ def box_of(row: tuple[float, ...]) -> Box:
 def clicks_of(points: Any, labels: Any = None) -> Points:
     """Clicks on one object; without labels all of them are on it."""
     xy = numbers(points, 2, "points must be [[x, y], …] in pixels")
-    labels = [1] * len(xy) if labels is None else np.asarray(labels).tolist()
     try:
+        labels = [1] * len(xy) if labels is None else np.asarray(labels).tolist()
         return Points(tuple(xy), tuple(labels))
     except (TypeError, ValueError):
         raise InputError(f"there are {len(xy)} points: give as many point labels, each 1 (object) or 0 (not the object)") from None
@@ -104,8 +106,9 @@ def object_prompt(entry: ObjectPrompt | Mapping[str, Any], folder: Path | None =
     if unknown := [key for key in entry if key not in FIELDS]:
         raise InputError(f"there is no {unknown[0]!r} in an object prompt; there are {', '.join(FIELDS)}")
     number, label = entry.get("id"), entry.get("label")
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise InputError(f"an object prompt needs an id, a whole number from 1; it is {number!r}")
+    if isinstance(number, bool) or not isinstance(number, Integral) or not 1 <= number <= HIGHEST:
+        raise InputError(f"an object prompt needs an id, a whole number from 1 to {HIGHEST}; it is {number!r}")
+    number = int(number)
     if label is not None and not (isinstance(label, str) and label.strip()):
         raise InputError(f"the label of object {number} is {label!r}; give it a name or leave it out")
     box, points, mask = (entry.get(name) for name in ("box", "points", "mask"))
@@ -131,7 +134,10 @@ def mask_of(mask: Any, folder: Path | None) -> np.ndarray:
             return decode_mask(mask)
         except Exception:  # whatever is raised for sizes and counts that do not fit
             raise InputError("a mask is no COCO run length code: {\"size\": [height, width], \"counts\": \"…\"}") from None
-    return np.asarray(mask)
+    try:
+        return np.asarray(mask)
+    except ValueError:  # rows of different lengths
+        raise InputError("a mask must have rows of one length") from None
 
 
 def fitted(prompts: Iterable[ObjectPrompt], width: int, height: int) -> list[ObjectPrompt]:

@@ -96,10 +96,10 @@ class EmbeddedImage:
         if prompt is None and not pointed:
             raise InputError("give a text prompt, boxes, points, masks or prompts: what should be segmented?")
         phrases = [] if prompt is None else parse_phrases(prompt)
-        objects, engine = Objects(one.id for one in pointed), self._engine.branch([])
+        objects, engine = Objects({one.id: one.label for one in pointed}), self._engine.branch([])
         now, answers = WaitingFrame(Frame(0, 0.0, 0, self.image)), {}
         for one in pointed:
-            object_id = objects.pointed_at(one.id, 0, one.label)
+            object_id = objects.pointed_at(one.id, 0)
             answer = self._answer(one, previous)
             answers[object_id] = answer.logits[0].clamp(-FED_BACK, FED_BACK)
             answer.ids, answer.logits = [object_id], fill_holes(answer.logits[None])[0]

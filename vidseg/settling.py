@@ -85,12 +85,13 @@ class Settling:
     def _corrected(self, newcomer: Newcomer, spare: set[int]) -> bool:
         """Whether a detection is of an object in view whose mask has come to show only a part of it, or too much.
 
-        spare: objects that no detection agrees with. The mask of the detection takes the place of the object's.
+        spare: objects that no detection agrees with. The mask of the detection takes the place of the object's, which keeps its prompts.
         """
         mask = newcomer.mask
         for object_id in sorted(spare) if mask is not None else ():
             old = self._now.logits[object_id] > 0
-            if newcomer.label in self._objects.known[object_id].votes and max(covered(old, [mask]), covered(mask, [old])) > COVERED:
+            known = self._objects.known[object_id]
+            if not known.by_hand and newcomer.label in known.votes and max(covered(old, [mask]), covered(mask, [old])) > COVERED:
                 spare.remove(object_id)
                 self._pass_on(newcomer.object_id, object_id)
                 self._now.logits[object_id], self._now.scores[object_id] = newcomer.logits, newcomer.score_of_mask

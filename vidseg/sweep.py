@@ -137,7 +137,7 @@ class Sweep:
                 self._put_to_sleep(object_id, now)
 
     def tidy(self, now: WaitingFrame) -> None:
-        """Note who is in view; forget who has not been for long; let the older keep the pixels that two objects share."""
+        """Note who is in view; forget who has not been for long; of two objects on the same pixels keep one: by hand, or else the older."""
         if not self._redetect:
             return  # nothing would find again what is let go
         for object_id in list(self.propagator.banks):
@@ -149,15 +149,17 @@ class Sweep:
         masks = [now.logits[i] > 0 for i in ids]
         together = [(ids[a], ids[b]) for a, b in (mask_iou(masks, masks) > COLLAPSED).triu(1).nonzero().tolist()]
         self._agreeing = {pair: self._agreeing.get(pair, 0) + 1 for pair in together}
-        for (older, younger), frames in self._agreeing.items():
-            if frames >= PATIENCE and younger in self.propagator.banks and older in self.propagator.banks:
+        for (kept, gone), frames in self._agreeing.items():
+            if self.objects.known[gone].by_hand:
+                kept, gone = gone, kept
+            if frames >= PATIENCE and kept in self.propagator.banks and gone in self.propagator.banks and not self.objects.known[gone].by_hand:
                 for waiting in self.waiting[-frames:]:
-                    waiting.drop(younger)
-                self._put_to_sleep(younger, now)
+                    waiting.drop(gone)
+                self._put_to_sleep(gone, now)
 
     def _point(self, now: WaitingFrame, features: FrameFeatures, prompts: list[ObjectPrompt]) -> None:
         """Begin or correct the objects that the user points at on a frame."""
-        named = {self.objects.pointed_at(one.id, now.frame.index, one.label): one.prompt for one in prompts}
+        named = {self.objects.pointed_at(one.id, now.frame.index): one.prompt for one in prompts}
         now.add(self.propagator.prompt(features, now.frame.index, named, self._reverse, lasting=True))
 
     def _put_to_sleep(self, object_id: int, now: WaitingFrame) -> None:

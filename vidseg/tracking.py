@@ -71,7 +71,9 @@ class Tracking:
         self.doing = ""
         self._pointed = fitted(pointed, clip.info.width, clip.info.height)
         self._prompts = {index: fitted(some, clip.info.width, clip.info.height) for index, some in (prompts or {}).items()}
-        self.objects = Objects(one.id for some in (self._pointed, *self._prompts.values()) for one in some)
+        by_hand = [one for some in (self._pointed, *(self._prompts[index] for index in sorted(self._prompts))) for one in some]
+        names = {one.id: one.label for one in by_hand if one.label is not None}  # the same on all frames
+        self.objects = Objects({one.id: names.get(one.id) for one in by_hand})
         self._propagator = propagator
         self._detector, self._phrases = detector, list(phrases)
         self._wanted = "first" if self._pointed and keyframe == "auto" else keyframe
@@ -98,12 +100,13 @@ class Tracking:
     @property
     def warning(self) -> str | None:
         """One line if the clip turned out to be damaged, or to have ended before a frame with prompts; else None."""
+        lines = [self.clip.warning] if self.clip.warning else []
         if self._prompts:  # those that were met are gone
-            return f"{self.clip.path} has no frame {min(self._prompts)} in the part that was read: the prompts on it were not used"
-        return self.clip.warning
+            lines.append(f"{self.clip.path} has no frame {min(self._prompts)} in the part that was read: the prompts on it were not used")
+        return "; ".join(lines) or None
 
     def __iter__(self) -> Iterator[TrackedFrame]:
-        with closing(prefetch(self.clip.frames(*self._range))) as frames:
+        with closing(prefetch(self.clip.frames(*self._range), patience=1.0 if self.clip.once else None)) as frames:
             key, found = yield from self._find_keyframe(frames)
             self.doing = ""
             if key is None:

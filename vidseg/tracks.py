@@ -101,6 +101,7 @@ class TracksWriter:
     def _put(self, record: dict) -> None:
         with self._errors():
             self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._file.flush()  # for those who follow it
 
     @contextmanager
     def _errors(self):

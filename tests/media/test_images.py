@@ -66,6 +66,13 @@ def test_more_bits_and_fewer_colours(tmp_path, picture):
         assert np.abs(found.astype(int) - truth).mean() < 4, file.name
 
 
+@pytest.mark.parametrize("pixels", [np.full((5, 6), 9, np.int32), np.full((5, 6, 4), 0.5, np.float32)], ids=["32 bit", "float with alpha"])
+def test_kinds_that_nothing_reads_are_one_line(tmp_path, pixels):
+    cv2.imwrite(str(tmp_path / "a.tif"), pixels)
+    with pytest.raises(InputError, match="a.tif: .*cannot be read"):
+        read_image(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 def test_transparency_is_over_white(tmp_path, picture, depth):
     alpha = np.zeros((HEIGHT, WIDTH), np.uint8)

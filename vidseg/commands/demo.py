@@ -13,14 +13,15 @@ PLACES = (PACKAGE / "demo/park.mp4", PACKAGE.parent / "samples/park.mp4")  # whe
 
 
 @click.command()
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.pass_context
-def demo(context: click.Context) -> None:
+def demo(context: click.Context, overwrite: bool) -> None:
     """Track a sample clip with the bundled pair of small checkpoints, and say how to go on.
 
     Writes park.tracked.mp4 and park.tracks.jsonl into this folder. Nothing is downloaded.
     """
     sample = next(place for place in PLACES if place.exists())
-    arguments = [str(sample), "--prompt", "dog. cat. ball", "--model", "demo", "--output", ".", "--overwrite"]
+    arguments = [str(sample), "--prompt", "dog. cat. ball", "--model", "demo", "--output", ".", *(["--overwrite"] if overwrite else [])]
     with track.make_context("track", arguments, parent=context) as inner:
         track.invoke(inner)
     click.echo('Look at park.tracked.mp4; then track a clip of your own with the real checkpoints: vidseg track clip.mp4 --prompt "dog"')

@@ -37,6 +37,7 @@ def image(
     """
     began = time.perf_counter()
     from vidseg.detection import parse_phrases
+    from vidseg.media.images import read_mask
     from vidseg.photos import expanded, results_of
 
     by_hand = ByHand(boxes, masks, points)
@@ -48,6 +49,9 @@ def image(
     files, failures = expanded(photos)
     if not files:
         raise InputError("; ".join(failures))
+    inputs = [*files, *by_hand.files()]
+    for file in by_hand.files():
+        read_mask(file)  # what is wrong with it should show at once, and once
     places, nameless = results_of(files, output)
     exports = exports_of(formats, [results.path("tracks.jsonl") for results in places.values()], output, overwrite)
     failures += nameless
@@ -62,13 +66,13 @@ def image(
     done = objects = 0
     for file, results in each(places.items(), "Segmenting", len(places)):
         try:
-            results.check(overwrite)
+            results.check(overwrite, inputs)
             photo = model.embed(file)
             height, width = photo.image.shape[:2]
             prompts = by_hand.prompts(width, height)
             frame = photo.segment(phrases or None, prompts=prompts, allow_overlap=allow_overlap)
             candidates = photo.candidates(prompts[0]) if multimask else None
-            written = results.write(frame, phrases, model.names, with_masks, with_cutouts, candidates)
+            written = results.write(frame, phrases, model.names, with_masks, with_cutouts, candidates, overwrite, inputs)
         except VidsegError as error:
             failures.append(str(error) if str(file) in str(error) else f"{file}: {error}")
             continue
@@ -79,7 +83,7 @@ def image(
             click.echo("  " + ", ".join(f"candidate {number}: IoU {iou:.2f}" for number, iou in guesses) + " (SAM's guess)")
     elapsed = time.perf_counter() - began
     click.echo(f"{done} of {len(files)} photos in {elapsed:.1f} s with loading; {objects} objects. Results are in {output or 'the folders of the photos'}.")
-    failures += write_exports(exports, failures, overwrite)
+    failures += write_exports(exports if done else [], failures, overwrite)
     for failure in failures:
         click.echo(f"vidseg: {failure}", err=True)
     if failures:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,36 +32,44 @@ class Job:
     video_path: Path | None
     tracks_path: Path
 
-    def open(self, overwrite: bool) -> Clip:
-        """The clip, after all that can be known to fail later has been checked. Raises InputError, OutputError."""
+    def open(self, overwrite: bool, inputs: Sequence[str | Path]) -> Clip:
+        """The clip, after all that can be known to fail later has been checked. Raises InputError, OutputError.
+
+        inputs: files that are read in the same call, and must not be replaced.
+        """
         from vidseg.files import check_writable
-        from vidseg.video import Clip
         from vidseg.media.writer import check_video_output
+        from vidseg.video import Clip
 
         clip = Clip(self.clip)
+        for given in (self.clip, *inputs):
+            for path in filter(None, (self.video_path, self.tracks_path)):
+                check_writable(path, True, given)
         if self.video_path is not None:
-            check_video_output(self.video_path, overwrite, self.clip)
-        check_writable(self.tracks_path, overwrite, self.clip)
+            check_video_output(self.video_path, overwrite)
+        check_writable(self.tracks_path, overwrite)
         return clip
 
 
 def jobs_for(clips: Sequence[str], output: Path | None, tracks: Path | None, video: bool) -> list[Job]:
     """A job for each clip, and for each in a folder of clips. UsageError for outputs that they cannot share."""
-    clips = [one for clip in clips for one in in_folder(clip)]
+    given, clips = clips, list({os.path.realpath(one) if os.path.exists(one) else one: one for clip in clips for one in in_folder(clip)}.values())
     if len(clips) > 1 and tracks is not None:
         raise click.UsageError("--tracks names one file, and there are several clips; give a folder with --output")
-    if len(clips) > 1 and output is not None and not os.path.isdir(output):
+    if list(given) != clips and output is not None and not os.path.isdir(output):
         make_folder(output)
-    jobs = []
+    stems = Counter(output_paths(named(clip), output, tracks)[1] for clip in clips)
+    jobs, taken = [], {}
     for clip in clips:
         video_path, tracks_path = output_paths(named(clip), output, tracks)
+        if stems[tracks_path] > 1:  # clips whose names differ in the suffix alone keep it
+            video_path, tracks_path = output_paths(named(f"{clip}.clip"), output, tracks)
         if video and video_path == tracks_path:
             raise click.UsageError("--output and --tracks name the same file")
+        if tracks_path in taken:
+            raise click.UsageError(f"the results of {taken[tracks_path]} and {clip} would have one name; track them into different folders")
+        taken[tracks_path] = clip
         jobs.append(Job(clip, video_path if video else None, tracks_path))
-    taken: dict[Path, str] = {}
-    for job in jobs:
-        if taken.setdefault(job.tracks_path, job.clip) != job.clip:
-            raise click.UsageError(f"the results of {taken[job.tracks_path]} and {job.clip} would have one name; track them into different folders")
     return jobs
 
 
@@ -67,10 +77,12 @@ def in_folder(clip: str) -> list[str]:
     """A clip itself; or the clips in a folder that holds no images, without overlays that were written there."""
     if not os.path.isdir(clip):
         return [clip]
-    from vidseg.media.images import natural_order
+    from vidseg.media.images import IMAGE_SUFFIXES, files_in, natural_order
 
-    files = [file for file in Path(clip).iterdir() if file.suffix.lower() in CLIP_SUFFIXES and not file.name.startswith(".")]
-    found = [str(file) for file in sorted(files, key=natural_order) if not file.stem.endswith(".tracked")]
+    files = files_in(Path(clip))
+    if any(file.suffix.lower() in IMAGE_SUFFIXES for file in files):
+        return [clip]
+    found = [str(file) for file in sorted(files, key=natural_order) if file.suffix.lower() in CLIP_SUFFIXES and not file.stem.endswith(".tracked")]
     return found or [clip]
 
 
@@ -81,7 +93,8 @@ def named(clip: str) -> Path:
     if clip.isascii() and clip.isdecimal() and not os.path.exists(clip):
         return Path(f"camera-{clip}")
     if "://" in clip or clip.startswith("/dev/"):
-        return Path(re.sub(r"[^\w.-]+", "-", clip.rstrip("/").split("/")[-1]).strip("-.") or "stream")
+        address = re.sub(r"^[^:/]*://([^/@]*@)?", "", clip)  # without a password
+        return Path(re.sub(r"[^\w-]+", "-", address.rstrip("/").split("/")[-1]).strip("-") or "stream")
     return Path(clip)
 
 
@@ -101,6 +114,7 @@ def exports_of(formats: Sequence[str], tracks: Sequence[Path], output: Path | No
     """
     found = []
     for name in formats:
+        import_module(f"vidseg.export.{FORMATS[name].module}")  # before hours of work: it may lack a package
         suffix = FORMATS[name].suffix
         if len(tracks) > 1 and FORMATS[name].many:
             folder = output or tracks[0].parent
@@ -108,7 +122,7 @@ def exports_of(formats: Sequence[str], tracks: Sequence[Path], output: Path | No
         else:
             found += [Export(name, [path], path.with_name(path.name.removesuffix(".jsonl").removesuffix(".tracks") + suffix)) for path in tracks]
     for export in found:
-        if export.place.exists() and not overwrite:
+        if os.path.lexists(export.place) and not overwrite:
             raise OutputError(f"{export.place} exists already: choose another name, or allow --overwrite")
     return found
 

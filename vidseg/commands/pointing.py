@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ class ByHand:
 
     def __bool__(self) -> bool:
         return bool(self.boxes or self.masks or self.points)
+
+    def files(self) -> list[Path]:
+        """The files that were given as masks."""
+        return [file for file, _ in self.masks]
 
     def prompts(self, width: int, height: int) -> list[ObjectPrompt]:
         """For a picture of some size. Raises UsageError if clicks are on an object that is given by its mask."""
@@ -81,6 +86,8 @@ def point(context, parameter, values: tuple[str, ...]) -> list[tuple[tuple[str, 
         if not match:
             raise click.BadParameter(f"{value!r} is no point; write X,Y in pixels or percent, X,Y,- for what is not the object, X,Y@2 for object 2")
         x, y, sign, number = match.groups()
+        if len(number or "") > 9:
+            raise click.BadParameter(f"{value!r}: there is no object with so high a number")
         found.append(((x, y), 0 if sign and sign.endswith("-") else 1, int(number or 1)))
     return found
 
@@ -90,7 +97,7 @@ def mask(context, parameter, values: tuple[str, ...]) -> list[tuple[Path, str | 
     found = []
     for value in values:
         file, at, label = value.rpartition("@")
-        found.append((Path(file), label) if at and file and label and not Path(value).exists() else (Path(value), None))
+        found.append((Path(file), label) if at and file and label and not os.path.exists(value) else (Path(value), None))
     return found
 
 

@@ -15,7 +15,7 @@ from vidseg.commands.jobs import Job, exports_of, jobs_for, write_exports
 from vidseg.commands.options import interval, keyframe_of, model_options, seconds
 from vidseg.commands.pointing import ByHand, pointing_options
 from vidseg.console import progress, report, status
-from vidseg.errors import VidsegError
+from vidseg.errors import InputError, VidsegError
 from vidseg.export import FORMATS
 
 if TYPE_CHECKING:
@@ -63,11 +63,19 @@ def track(
     exports = exports_of(formats, [job.tracks_path for job in jobs], output if len(jobs) > 1 else None, overwrite)
     ready, failures = [], []
     get_model = cache(lambda: load(preset, bool(phrases), sam=sam, detector=detector, device=device, dtype=dtype, compile=compile))
+    inputs = [*by_hand.files(), *filter(None, [prompts_path]), *(job.clip for job in jobs)]
     for job in jobs:
-        if source_of(job.clip):
+        try:
+            once = source_of(job.clip) is not None
+            if once and "yolo-seg" in formats:
+                raise InputError(f"{job.clip} can be read once only, and yolo-seg needs its images; save it to a file first")
+        except InputError as error:
+            failures.append(str(error))
+            continue
+        if once:
             get_model()  # first: a live source does not wait until it is loaded
         try:
-            clip = job.open(overwrite)
+            clip = job.open(overwrite, inputs)
             ready.append((job, clip, {**prompts, "keyframe": fitting(by_hand, clip.info)}))
         except VidsegError as error:
             failures.append(str(error))
@@ -81,7 +89,7 @@ def track(
             failures.append(str(error))
             continue
         report(run, phrases, frames, time.perf_counter() - began, [path for path in (job.video_path, job.tracks_path) if path], note)
-    failures += write_exports(exports, failures, overwrite)
+    failures += write_exports(exports if ready else [], failures, overwrite)
     for failure in failures:
         click.echo(f"vidseg: {failure}", err=True)
     if failures:

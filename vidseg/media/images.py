@@ -16,11 +16,24 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder, img2 before img10. InputError if there is none."""
-    found = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")]
+    """The image files of a folder, img2 before img10, without what was written for them. InputError if there is none."""
+    found = [file for file in files_in(folder) if file.suffix.lower() in IMAGE_SUFFIXES and not is_result(file)]
     if not found:
         raise InputError(f"{folder}: no images in this folder; it needs {' '.join(IMAGE_SUFFIXES)} files")
     return sorted(found, key=natural_order)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """What is in a folder and not hidden. InputError if it cannot be read."""
+    try:
+        return [file for file in folder.iterdir() if not file.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{folder}: this folder cannot be read ({error.strerror}); check its permissions") from error
+
+
+def is_result(file: Path) -> bool:
+    """Whether a picture is one that `vidseg image` wrote for a photo."""
+    return re.search(r"\.(segmented|(mask|cutout|candidate)-\d+)\.png$", file.name) is not None
 
 
 def read_image(file: Path) -> np.ndarray:
@@ -42,6 +55,8 @@ def read_image(file: Path) -> np.ndarray:
         image = np.broadcast_to((image * 255).round().clip(0, 255).astype(np.uint8), (*image.shape[:2], 3))
     else:  # IMREAD_UNCHANGED ignores EXIF and keeps 16 bit; this mode does what is needed
         image = _decoded(data, cv2.IMREAD_COLOR)
+        if image is None:
+            raise InputError(f"{file}: an image of a kind that cannot be read; save it with 8 or 16 bits a colour")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -67,9 +82,12 @@ def _over_white(file: Path) -> np.ndarray:
     import numpy as np
     from PIL import Image, ImageOps
 
-    with Image.open(file) as picture:
-        picture.load()  # which turns a TIFF upright by itself
-        picture = ImageOps.exif_transpose(picture).convert("RGBA")
+    try:
+        with Image.open(file) as picture:
+            picture.load()  # which turns a TIFF upright by itself
+            picture = ImageOps.exif_transpose(picture).convert("RGBA")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{file}: an image of a kind that cannot be read ({error}); save it as a PNG with 8 bits a colour") from error
     white = Image.new("RGBA", picture.size, "white")
     return np.array(Image.alpha_composite(white, picture).convert("RGB"))
 
@@ -80,15 +98,15 @@ def _bytes(file: Path) -> np.ndarray:
     try:
         return np.fromfile(file, np.uint8)  # not cv2.imread, which fails on some file names on Windows
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); check the path") from error
+        raise InputError(f"{file}: cannot be read ({error.strerror or error}); check the path") from error
 
 
 def _decoded(data: np.ndarray, mode: int) -> np.ndarray | None:
     """The picture as OpenCV has it, or None. What is wrong with a file is for us to say, and not for its log."""
     import cv2
 
-    if not data.size:
-        return None
+    if not data.size or (data[:4].tobytes() == b"\x89PNG" and b"IEND" not in data.tobytes()):
+        return None  # libpng would say on stderr that the end is missing
     log = cv2.utils.logging
     level = log.setLogLevel(log.LOG_LEVEL_SILENT)
     try:
