@@ -236,7 +236,7 @@ def test_a_file_that_exists_is_replaced_only_when_asked(clip, name):
 def test_the_clip_itself_is_never_replaced(clip, option):
     content = clip.read_bytes()
     result = track(clip, "--prompt", "dog", option, clip, "--overwrite")
-    assert result.exit_code == 1 and result.stderr == f"vidseg: {clip} is the clip itself; choose another name\n"
+    assert result.exit_code == 1 and result.stderr == f"vidseg: {clip} is read in the same run and cannot be replaced; choose another name\n"
     assert clip.read_bytes() == content and files(clip.parent) == ["dog.mp4"]
 
 

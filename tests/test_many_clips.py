@@ -134,7 +134,7 @@ def test_no_result_replaces_what_is_read(clips):
     shutil.copy(clips / "cat2.mkv", clips / "cat2.tracked.mp4")
     before = (clips / "cat2.tracked.mp4").read_bytes()
     done = track(clips / "cat2.mkv", clips / "cat2.tracked.mp4", "--box", CAT, "--overwrite")
-    assert done.exit_code == 1 and "cat2.tracked.mp4 itself" in done.stderr
+    assert done.exit_code == 1 and "cat2.tracked.mp4 is read in the same run" in done.stderr
     assert (clips / "cat2.tracked.mp4").read_bytes() == before
 
 

@@ -136,7 +136,7 @@ def test_render_refuses_what_does_not_fit(tmp_path):
         render(path, tracks_for(path, tmp_path / "none.jsonl", ()), tmp_path / "out.mp4")
     with pytest.raises(OutputError, match="exists already"):
         render(path, tracks, other)
-    with pytest.raises(OutputError, match="the clip itself"):
+    with pytest.raises(OutputError, match="is read in the same run"):
         render(path, tracks, path, overwrite=True)
     assert len(list(Clip(path).frames())) == COUNT and not (tmp_path / "out.mp4").exists()
     render(path, tracks, other, overwrite=True)

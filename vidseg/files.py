@@ -13,7 +13,7 @@ from vidseg.errors import OutputError
 def check_writable(path: str | os.PathLike, overwrite: bool = False, source: str | os.PathLike | None = None) -> Path:
     """Raise OutputError if a file cannot be written at `path`; return it as a Path. Creates nothing.
 
-    source: the clip that is being read; it is never replaced.
+    source: a file that is read in the same run; it is never replaced.
     """
     path = Path(path)
     folder = path.parent
@@ -30,7 +30,7 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False, source: str
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{path} cannot be written: no permission to write in {folder}; choose another folder")
     if source is not None and path.exists() and os.path.exists(source) and path.samefile(source):
-        raise OutputError(f"{path} is {source} itself; choose another name")
+        raise OutputError(f"{path} is read in the same run and cannot be replaced; choose another name")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already: choose another name, or allow --overwrite")
     return path
