@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -243,7 +244,8 @@ def train(rank: int, options: argparse.Namespace, meeting: str) -> None:
     began, budget = clock() - spent, options.minutes * 60
     last_log = last_save = last_eval = spent
     recent: dict[str, list] = {}
-    while spent < budget:
+    parent = os.getppid()
+    while spent < budget and os.getppid() == parent:  # left behind, it would write over the checkpoint of the next run
         progress = spent / budget
         side, frames, clips = phase_at(progress)
         set_image_size(model, side)
@@ -292,7 +294,7 @@ def train(rank: int, options: argparse.Namespace, meeting: str) -> None:
         if spent - last_save > 180:
             last_save = spent
             save(checkpoint, both, optimiser, average, step, spent)
-    if rank == 0:
+    if rank == 0 and os.getppid() == parent:
         save(checkpoint, both, optimiser, average, step, spent)
 
 

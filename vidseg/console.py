@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -57,19 +58,21 @@ def progress(run, total: int | None):
             yield frame
 
 
-def each(items, doing: str, total: int):
-    """Pass items on and show how many a second and the time left on stderr, if that is a terminal."""
+@contextmanager
+def counting(doing: str, unit: str):
+    """Show a count, how many a second and the time left on stderr, if that is a terminal: a call with how many are done, and of how many."""
     from rich import progress as bars
     from rich.console import Console
 
     class Rate(bars.ProgressColumn):
         def render(self, task):
-            return f"{task.speed:.1f} a second" if task.speed else ""
+            return f"{task.speed:.1f} {unit}/s" if task.speed else ""
 
-    columns = [bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(), Rate(), bars.TimeRemainingColumn()]
+    columns = bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(), Rate(), bars.TimeRemainingColumn()
     console = Console(stderr=True)
     with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        yield from bar.track(items, total=total, description=doing)
+        task = bar.add_task(doing, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def report(run, phrases, frames: int, elapsed: float, files: list[Path], note: str | None) -> None:

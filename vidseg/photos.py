@@ -16,7 +16,6 @@ from vidseg.media.images import IMAGE_SUFFIXES, is_result, list_images
 from vidseg.media.stills import IMAGE_RATE
 
 if TYPE_CHECKING:
-    import numpy as np
 
     from vidseg.tracks import TrackedFrame
 

@@ -81,12 +81,7 @@ def render(
     output = check_output(output_path, look, overwrite, clip_path)
     with Clip(clip_path) as clip:
         tracks = read_tracks(tracks_path)
-        size, tracked = (clip.info.width, clip.info.height), (tracks.header["width"], tracks.header["height"])
-        if size != tracked:
-            raise InputError(
-                f"{tracks.path} is for a clip of {tracked[0]}×{tracked[1]} pixels and {clip.path} has "
-                f"{size[0]}×{size[1]}; give the clip that was tracked"
-            )
+        tracks.check_size(clip.path, clip.info.width, clip.info.height)
         if look.kind == "sheet" or look.frame is not None:
             return _write_still(clip, tracks, output, look, progress)
         return _write_video(clip, tracks, output, look, progress)
@@ -95,7 +90,8 @@ def render(
 def _write_still(clip: Clip, tracks: Tracks, output: Path, look: Look, progress) -> str | None:
     from vidseg.drawing.drawing import Drawing
     from vidseg.drawing.sheet import contact_sheet
-    from vidseg.drawing.snapshot import snapshot, write_png
+    from vidseg.drawing.snapshot import snapshot
+    from vidseg.media.images import write_png
 
     if look.kind == "sheet":
         write_png(output, contact_sheet(clip, tracks, look, progress))

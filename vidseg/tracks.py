@@ -143,6 +143,13 @@ class Tracks:
             last = frame.index
             yield frame
 
+    def check_size(self, clip: str, width: int, height: int) -> None:
+        """Raise InputError if these are the tracks of a clip of another size."""
+        tracked = self.header["width"], self.header["height"]
+        if (width, height) != tracked:
+            raise InputError(
+                f"{self.path} is for a clip of {tracked[0]}×{tracked[1]} pixels and {clip} has {width}×{height}; give the clip that was tracked")
+
     def records(self) -> Iterator[Any]:
         """The lines as they are, header first. InputError for one that is no JSON."""
         number = 0

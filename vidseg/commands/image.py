@@ -11,7 +11,7 @@ import vidseg
 from vidseg.commands.jobs import exports_of, make_folder, write_exports
 from vidseg.commands.options import model_options
 from vidseg.commands.pointing import ByHand, pointing_options
-from vidseg.console import each, status
+from vidseg.console import counting, status
 from vidseg.errors import InputError, VidsegError
 from vidseg.export import FORMATS
 
@@ -64,23 +64,26 @@ def image(
         load_quickly(model, bool(phrases))
 
     done = objects = 0
-    for file, results in each(places.items(), "Segmenting", len(places)):
-        try:
-            results.check(overwrite, inputs)
-            photo = model.embed(file)
-            height, width = photo.image.shape[:2]
-            prompts = by_hand.prompts(width, height)
-            frame = photo.segment(phrases or None, prompts=prompts, allow_overlap=allow_overlap)
-            candidates = photo.candidates(prompts[0]) if multimask else None
-            written = results.write(frame, phrases, model.names, with_masks, with_cutouts, candidates, overwrite, inputs)
-        except VidsegError as error:
-            failures.append(str(error) if str(file) in str(error) else f"{file}: {error}")
-            continue
-        done, objects = done + 1, objects + len(frame.detections)
-        click.echo(f"{file}: {summary(frame, photo, phrases)}; wrote {', '.join(path.name for path in written)}")
-        if candidates:
-            guesses = zip(candidates.detections.data["candidate"], candidates.detections.confidence)
-            click.echo("  " + ", ".join(f"candidate {number}: IoU {iou:.2f}" for number, iou in guesses) + " (SAM's guess)")
+    with counting("Segmenting", "photos") as show:
+        for number, (file, results) in enumerate(places.items()):
+            show(number, len(places))
+            try:
+                results.check(overwrite, inputs)
+                photo = model.embed(file)
+                height, width = photo.image.shape[:2]
+                prompts = by_hand.prompts(width, height)
+                frame = photo.segment(phrases or None, prompts=prompts, allow_overlap=allow_overlap)
+                candidates = photo.candidates(prompts[0]) if multimask else None
+                written = results.write(frame, phrases, model.names, with_masks, with_cutouts, candidates, overwrite, inputs)
+            except VidsegError as error:
+                failures.append(str(error) if str(file) in str(error) else f"{file}: {error}")
+                continue
+            done, objects = done + 1, objects + len(frame.detections)
+            click.echo(f"{file}: {summary(frame, photo, phrases)}; wrote {', '.join(path.name for path in written)}")
+            if candidates:
+                guesses = zip(candidates.detections.data["candidate"], candidates.detections.confidence)
+                click.echo("  " + ", ".join(f"candidate {place}: IoU {iou:.2f}" for place, iou in guesses) + " (SAM's guess)")
+        show(len(places), len(places))
     elapsed = time.perf_counter() - began
     click.echo(f"{done} of {len(files)} photos in {elapsed:.1f} s with loading; {objects} objects. Results are in {output or 'the folders of the photos'}.")
     failures += write_exports(exports if done else [], failures, overwrite)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 import vidseg
 from vidseg.media.codecs import CODECS
 from vidseg.commands.options import output_paths
+from vidseg.console import counting
 from vidseg.drawing.looks import STYLES, look_for
 
 
@@ -43,7 +43,7 @@ def render(clip, tracks, output, cutout, matte, sheet, overwrite, **choices) -> 
         look_for(path, kind=kind, **choices)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    with drawing(path) as progress:
+    with counting(f"Drawing {path.name}", "frames") as progress:
         note = vidseg.render(clip, tracks, path, kind=kind, **choices, overwrite=overwrite, progress=progress)
     click.echo(f"Wrote {path}")
     if note:
@@ -57,20 +57,3 @@ def overlay_path(clip: Path, output: Path | None, tracks: Path, sheet: bool, fra
         return path
     ending = ".sheet.png" if sheet else ".tracked.mp4" if frame is None else f".frame{frame}.png"
     return path.with_name(path.name.removesuffix(".tracked.mp4") + ending)
-
-
-@contextmanager
-def drawing(path: Path):
-    """Shows frames/s and time left on stderr, if that is a terminal: a call with how many are done, and of how many."""
-    from rich import progress as bars
-    from rich.console import Console
-
-    class Rate(bars.ProgressColumn):
-        def render(self, task):
-            return f"{task.speed:.1f} frames/s" if task.speed else ""
-
-    console = Console(stderr=True)
-    columns = bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(), Rate(), bars.TimeRemainingColumn()
-    with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"Drawing {path.name}", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

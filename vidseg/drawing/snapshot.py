@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from pathlib import Path
 
-import cv2
 import numpy as np
 import supervision as sv
 
 from vidseg.drawing.drawing import Drawing
-from vidseg.errors import InputError, OutputError
-from vidseg.files import atomic_output
+from vidseg.errors import InputError
 from vidseg.drawing.skimming import Line, skim
 from vidseg.tracks import TrackedFrame, Tracks, frame_of
 from vidseg.video import Clip
@@ -58,14 +55,3 @@ def _lines_up_to(tracks: Tracks, number: int, drawing: Drawing) -> deque[Line]:
     if not lines:
         raise InputError(f"{tracks.path} has no frame {number}: its first one is {first}")
     return lines
-
-
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write H×W×3 or H×W×4 uint8 RGB(A). The file appears under its name when it is complete."""
-    order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    data = cv2.imencode(".png", cv2.cvtColor(picture, order))[1]
-    try:
-        with atomic_output(path) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}; check space and permissions") from error

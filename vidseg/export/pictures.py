@@ -20,12 +20,7 @@ QUALITY = 95  # of 100: no loss that a training run would see
 def add_images(frames: Iterator[FrameRecord], clip_path: Path, tracks: Tracks) -> Iterator[FrameRecord]:
     """Frames with their images. InputError if the clip has another size than the tracks, or lacks one of the frames."""
     clip = Clip(clip_path)
-    size, tracked = (clip.info.width, clip.info.height), (tracks.header["width"], tracks.header["height"])
-    if size != tracked:
-        raise InputError(
-            f"{tracks.path} is for a clip of {tracked[0]}×{tracked[1]} pixels and {clip.path} has "
-            f"{size[0]}×{size[1]}; give the clip that was tracked"
-        )
+    tracks.check_size(clip.path, clip.info.width, clip.info.height)
     pictures = None
     for frame in frames:
         if pictures is None:

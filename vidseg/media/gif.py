@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from fractions import Fraction
 
 import av
 import numpy as np
 
-from vidseg.media.decoding import reason
 from vidseg.errors import OutputError
 from vidseg.files import atomic_output
+from vidseg.media.writer import writing_errors
 from vidseg.video import ClipInfo
 
 TICK = Fraction(1, 100)  # s; GIF knows no other
@@ -29,7 +29,7 @@ class GifWriter:
     def __init__(self, path: str | os.PathLike, info: ClipInfo):
         self.path, self._info = os.fspath(path), info
         self._first, self._last = None, -SHORTEST
-        with self._errors(), ExitStack() as stack:
+        with writing_errors(self.path), ExitStack() as stack:
             temporary = stack.enter_context(atomic_output(path))
             self._container = av.open(str(temporary), "w", format="gif")
             stack.callback(self._container.close)
@@ -45,7 +45,7 @@ class GifWriter:
         if kind is not None:
             self._stack.__exit__(kind, error, trace)
             return
-        with self._errors(), self._stack:
+        with writing_errors(self.path), self._stack:
             if self._first is None:
                 raise OutputError(f"{self.path}: there was no frame to write")
             self._graph.vpush(None)
@@ -61,7 +61,7 @@ class GifWriter:
         self._last = tick
         frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.pts, frame.time_base = tick, TICK
-        with self._errors():
+        with writing_errors(self.path):
             self._graph.vpush(frame)
             self._encode()
 
@@ -76,13 +76,6 @@ class GifWriter:
             for packet in self._stream.encode(frame):
                 packet.duration = usual  # counts for the last frame; the others last until the next
                 self._container.mux(packet)
-
-    @contextmanager
-    def _errors(self):
-        try:
-            yield
-        except (av.FFmpegError, OSError) as error:
-            raise OutputError(f"{self.path} cannot be written: {reason(error)}; check space and permissions") from error
 
 
 def palettes(width: int, height: int) -> av.filter.Graph:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError, OutputError
 from vidseg.files import atomic_output
+from vidseg.media.picture import over_white
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,8 +89,7 @@ def _over_white(file: Path) -> np.ndarray:
             picture = ImageOps.exif_transpose(picture).convert("RGBA")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{file}: an image of a kind that cannot be read ({error}); save it as a PNG with 8 bits a colour") from error
-    white = Image.new("RGBA", picture.size, "white")
-    return np.array(Image.alpha_composite(white, picture).convert("RGB"))
+    return over_white(np.asarray(picture))
 
 
 def _bytes(file: Path) -> np.ndarray:

@@ -26,6 +26,17 @@ def check_video_output(path: str | os.PathLike, overwrite: bool = False, source:
     return path
 
 
+@contextmanager
+def writing_errors(path: Path):
+    """Turn what FFmpeg and the file system raise in this block into an OutputError."""
+    import av
+
+    try:
+        yield
+    except (av.FFmpegError, OSError) as error:
+        raise OutputError(f"{path} cannot be written: {reason(error)}; check space and permissions") from error
+
+
 class VideoWriter:
     """Writes frames with their source's timing, and copies its sound without re-encoding.
 
@@ -54,7 +65,7 @@ class VideoWriter:
         self._codec = codec or codec_for(self.path.suffix.lower())
         self._crf = self._codec.crf if crf is None else crf
         self._info, self._first, self._last = info, None, None
-        with self._errors(), ExitStack() as stack:
+        with writing_errors(self.path), ExitStack() as stack:
             temporary = stack.enter_context(atomic_output(self.path))
             source = self._open_audio(audio_from, stack)
             self._container, self._video, self._audio = self._start(temporary, source)
@@ -96,7 +107,7 @@ class VideoWriter:
         self._first = pts if self._first is None else self._first
         self._last = pts
         frame.pts, frame.time_base = pts - self._first, self._info.time_base
-        with self._errors():
+        with writing_errors(self.path):
             self._container.mux(self._video.encode(frame))
             self._copy_audio(pts)
 
@@ -105,20 +116,11 @@ class VideoWriter:
         if not self._open:
             return
         self._open = False
-        with self._errors(), self._stack:  # leaving the stack closes the file and renames it, or removes it
+        with writing_errors(self.path), self._stack:  # leaving the stack closes the file and renames it, or removes it
             if self._first is None:
                 raise OutputError(f"{self.path}: there was no frame to write")
             self._container.mux(self._video.encode(None))
             self._copy_audio(self._last + 1 / (self._info.frame_rate * self._info.time_base))
-
-    @contextmanager
-    def _errors(self):
-        import av
-
-        try:
-            yield
-        except (av.FFmpegError, OSError) as error:
-            raise OutputError(f"{self.path} cannot be written: {reason(error)}; check space and permissions") from error
 
     def _start(self, temporary: Path, source):
         """Container, video stream and sound stream (None without source), with the header written."""
