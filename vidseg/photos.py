@@ -16,8 +16,8 @@ from vidseg.media.images import IMAGE_SUFFIXES, is_result, list_images
 from vidseg.media.stills import IMAGE_RATE
 
 if TYPE_CHECKING:
-
     from vidseg.tracks import TrackedFrame
+
 
 def expanded(names: Iterable[str]) -> tuple[list[Path], list[str]]:
     """Files that names, folders and patterns stand for, each once, in order; and one line for each that stands for none.

@@ -61,9 +61,8 @@ def jobs_for(clips: Sequence[str], output: Path | None, tracks: Path | None, vid
     stems = Counter(output_paths(named(clip), output, tracks)[1] for clip in clips)
     jobs, taken = [], {}
     for clip in clips:
-        video_path, tracks_path = output_paths(named(clip), output, tracks)
-        if stems[tracks_path] > 1:  # clips whose names differ in the suffix alone keep it
-            video_path, tracks_path = output_paths(named(f"{clip}.clip"), output, tracks)
+        alike = stems[output_paths(named(clip), output, tracks)[1]] > 1  # clips whose names differ in the suffix alone keep it
+        video_path, tracks_path = output_paths(named(clip), output, tracks, whole_name=alike)
         if video and video_path == tracks_path:
             raise click.UsageError("--output and --tracks name the same file")
         if tracks_path in taken:

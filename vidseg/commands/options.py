@@ -60,10 +60,13 @@ def model_options(command):
     return command
 
 
-def output_paths(clip: Path, output: Path | None, tracks: Path | None) -> tuple[Path, Path]:
-    """Names of the overlay video and the tracks file: beside the clip, or where they were asked for."""
+def output_paths(clip: Path, output: Path | None, tracks: Path | None, whole_name: bool = False) -> tuple[Path, Path]:
+    """Names of the overlay video and the tracks file: beside the clip, or where they were asked for.
+
+    whole_name: keep the suffix of the clip in them.
+    """
     named = clip if clip.name not in ("", "..") else clip.resolve()  # "." and ".." do not say what they are called
-    stem = named.name if os.path.isdir(clip) else named.stem
+    stem = named.name if whole_name or os.path.isdir(clip) else named.stem
     folder = named.parent
     if output is not None and os.path.isdir(output):  # not is_dir(), which raises where a name is too long
         folder, output = output, None
