@@ -14,6 +14,7 @@ from vidseg.commands.export import export
 from vidseg.commands.image import image
 from vidseg.commands.models import models
 from vidseg.commands.render import render
+from vidseg.commands.serve import serve
 from vidseg.commands.track import track
 from vidseg.errors import VidsegError
 
@@ -40,5 +41,5 @@ def main() -> None:
     """Find objects in a video by name and follow their exact outlines through the clip."""
 
 
-for command in (track, image, render, export, evaluate, models, demo):
+for command in (track, image, render, export, evaluate, models, serve, demo):
     main.add_command(command)

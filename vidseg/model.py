@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -202,6 +202,7 @@ class Model:
         allow_overlap: bool = False,
         start: float | None = None,
         end: float | None = None,
+        between: Callable[[], None] | None = None,
     ) -> Tracking:
         """Follow objects through a clip.
 
@@ -230,6 +231,8 @@ class Model:
                 the detector may find it again by its looks. (Where it looks again: else objects are carried to the end.)
             allow_overlap: keep masks as the network draws them; else every pixel belongs to one object at most.
             start, end: part of the clip in seconds after its first frame.
+            between: is called before each frame that is worked on, also those before the first one comes out, so that others
+                get their turn on the model. What it raises ends the run.
 
         Returns:
             An iterator of `TrackedFrame`, one a frame, in order; frames are read, tracked and dropped one by one.
@@ -262,4 +265,4 @@ class Model:
         phrases = [] if prompt is None else parse_phrases(prompt)
         return Tracking(
             clip if isinstance(clip, Clip) else Clip(clip), self.propagator(), self.detector if phrases else None, phrases, pointed=pointed, prompts=by_frame, keyframe=keyframe,
-            redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap, start=start, end=end)
+            redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap, start=start, end=end, between=between)

@@ -7,7 +7,7 @@ forwards alone.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ class Tracking:
         forget_after: seconds out of view after which an object is carried no further; it can still be found again.
         allow_overlap: keep masks as the network draws them; else every pixel has one owner at most.
         start, end: part of the clip in seconds, None for all of it.
+        between: is called before each frame that is worked on, in whatever direction. What it raises ends the run.
 
     Attributes:
         best_score: highest detection score seen so far, also below the threshold; 0.0 without a detector.
@@ -65,6 +66,7 @@ class Tracking:
         allow_overlap: bool = False,
         start: float | None = None,
         end: float | None = None,
+        between: Callable[[], None] | None = None,
     ):
         self.clip = clip
         self.best_score = 0.0
@@ -79,7 +81,7 @@ class Tracking:
         self._wanted = "first" if self._pointed and keyframe == "auto" else keyframe
         self._redetect = redetect if detector is not None else None
         self._forget_after, self._allow_overlap = forget_after, allow_overlap
-        self._range = start, end
+        self._range, self._between = (start, end), between
         self._first = 0  # number of the first frame that is read
 
     @property
@@ -106,7 +108,7 @@ class Tracking:
         return "; ".join(lines) or None
 
     def __iter__(self) -> Iterator[TrackedFrame]:
-        with closing(prefetch(self.clip.frames(*self._range), patience=1.0 if self.clip.once else None)) as frames:
+        with closing(self._coming(self.clip.frames(*self._range), patience=1.0 if self.clip.once else None)) as frames:
             key, found = yield from self._find_keyframe(frames)
             self.doing = ""
             if key is None:
@@ -125,6 +127,14 @@ class Tracking:
                     yield self._handed_out(self._finished(settled))
             for waiting in following:
                 yield self._handed_out(self._finished(waiting))
+
+    def _coming(self, frames: Iterator[Frame], patience: float | None = None) -> Iterator[Frame]:
+        """Frames, read ahead; before each there is time for others."""
+        with closing(prefetch(frames, patience=patience)) as ahead:
+            for frame in ahead:
+                if self._between is not None:
+                    self._between()
+                yield frame
 
     # -- the keyframe --------------------------------------------------------------------------------------------------
 
@@ -179,7 +189,7 @@ class Tracking:
     def _track_back(self, key: Frame, earlier: FrameStack) -> None:
         """Follow the objects of the keyframe, and others that turn up on the way, back to the first frame."""
         sweep = self._sweep(self._propagator.branch(list(self._propagator.banks)), origin=key)
-        with closing(prefetch(self.clip.backwards(key, self._range[0]))) as frames:
+        with closing(self._coming(self.clip.backwards(key, self._range[0]))) as frames:
             for waiting in sweep.run(frames):
                 self.doing = f"tracking backwards: {waiting.frame.index}"
                 ids = dict.fromkeys(self.objects.known, "")
@@ -190,7 +200,7 @@ class Tracking:
 
     def _frames_before(self, key: Frame | None, earlier: FrameStack | None) -> Iterator[TrackedFrame]:
         """The frames before the keyframe, read again, with what was tracked backwards; all frames if there is no keyframe."""
-        with closing(prefetch(self.clip.frames(*self._range))) as frames:
+        with closing(self._coming(self.clip.frames(*self._range))) as frames:
             for frame in frames:
                 if key is not None and frame.index >= key.index:
                     return

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from vidseg.commands.track import track
-
-PACKAGE = Path(__file__).resolve().parents[1]
-PLACES = (PACKAGE / "demo/park.mp4", PACKAGE.parent / "samples/park.mp4")  # where it is installed, and in a clone
+from vidseg.samples import SAMPLES, sample
 
 
 @click.command()
@@ -20,8 +16,7 @@ def demo(context: click.Context, overwrite: bool) -> None:
 
     Writes park.tracked.mp4 and park.tracks.jsonl into this folder. Nothing is downloaded.
     """
-    sample = next(place for place in PLACES if place.exists())
-    arguments = [str(sample), "--prompt", "dog. cat. ball", "--model", "demo", "--output", ".", *(["--overwrite"] if overwrite else [])]
+    arguments = [str(sample("park.mp4")), "--prompt", SAMPLES["park.mp4"], "--model", "demo", "--output", ".", *(["--overwrite"] if overwrite else [])]
     with track.make_context("track", arguments, parent=context) as inner:
         track.invoke(inner)
     click.echo('Look at park.tracked.mp4; then track a clip of your own with the real checkpoints: vidseg track clip.mp4 --prompt "dog"')

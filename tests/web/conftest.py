@@ -1,0 +1,70 @@
+"""A server in this process, with the demo pair."""
+
+import warnings
+
+import pytest
+
+import vidseg
+from vidseg.web.app import create_app
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it would rather have another HTTP client
+    from fastapi.testclient import TestClient
+
+
+@pytest.fixture(scope="session")
+def model():
+    return vidseg.load("demo")
+
+
+@pytest.fixture
+def client(model):
+    with TestClient(create_app(model)) as client:
+        yield client
+
+
+@pytest.fixture
+def visitor(client):
+    """Path of a new session."""
+    return begin(client)
+
+
+def begin(client) -> str:
+    return f"/api/sessions/{client.post('/api/sessions').json()['session']}"
+
+
+def run(client, visitor: str, job: str) -> tuple[list[dict], dict]:
+    """Listen to a job to its end. Returns its frames, and what it is then."""
+    import json
+
+    frames, end, event = [], None, ""
+    with client.stream("GET", f"{visitor}/jobs/{job}/events") as answer:
+        for line in answer.iter_lines():
+            key, _, value = line.partition(": ")
+            if key == "event":
+                event = value
+            elif key == "data" and event == "frame":
+                frames.append(json.loads(value))
+            elif key == "data" and event == "end":
+                end = json.loads(value)
+    return frames, end
+
+
+@pytest.fixture(scope="session")
+def live(model):
+    """Address of a server on a port of its own."""
+    import socket
+    import threading
+    import time
+
+    import uvicorn
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(model, hosts=["127.0.0.1"]), log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()

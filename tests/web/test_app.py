@@ -1,0 +1,202 @@
+"""Sessions, segmenting and tracking over HTTP, against the truth of the samples."""
+
+import io
+import json
+import os
+import time
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import vidseg
+from tests.web.conftest import TestClient, begin, run
+from vidseg.tracks import decode_mask, read_tracks
+from vidseg.web.app import create_app
+from vidseg.web.sessions import ROOT
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+def truth(name: str, index: int) -> dict[str, list[np.ndarray]]:
+    """True masks of a sample's frame, by label."""
+    found = next(frame for frame in read_tracks(SAMPLES / f"{name}.truth.jsonl") if frame.index == index).detections
+    masks = {}
+    for label, mask in zip(found.data["class_name"], found.mask):
+        masks.setdefault(str(label), []).append(mask)
+    return masks
+
+
+def iou(code: dict, mask: np.ndarray) -> float:
+    other = decode_mask(code)
+    return (other & mask).sum() / (other | mask).sum()
+
+
+def test_the_api_describes_itself(client):
+    info = client.get("/api/info").json()
+    assert info["version"] == vidseg.__version__ and not info["token_needed"] and len(info["palette"]) == 12
+    assert "/api/sessions/{session}/media/{media}/track" in client.get("/openapi.json").json()["paths"]
+
+
+def test_text_on_an_image(client, visitor):
+    media = client.post(f"{visitor}/media?name=desk.png", content=(SAMPLES / "desk.png").read_bytes()).json()
+    assert (media["kind"], media["width"], media["height"], media["frame_count"]) == ("image", 960, 640, 1)
+    answer = client.post(f"{visitor}/media/{media['media']}/segment", json={"text": "laptop. lamp", "first_id": 5}).json()
+    assert {one["label"] for one in answer["objects"]} == {"laptop", "lamp"} and {one["id"] for one in answer["objects"]} == {5, 6}
+    for one in answer["objects"]:
+        assert iou(one["mask"], truth("desk", 0)[one["label"]][0]) > 0.75
+
+
+def test_clicks_are_the_same_as_in_python(client, visitor, model):
+    media = client.post(f"{visitor}/samples/desk.png").json()["media"]
+    prompt = {"id": 3, "points": [[300, 300], [40, 40]], "point_labels": [1, 0]}
+    (one,) = client.post(f"{visitor}/media/{media}/segment", json={"prompts": [prompt]}).json()["objects"]
+    expected = model.segment(SAMPLES / "desk.png", prompts=[prompt]).detections
+    assert one["id"] == 3 and np.array_equal(decode_mask(one["mask"]), expected.mask[0])
+
+
+def test_any_frame_of_a_clip(client, visitor):
+    media = client.post(f"{visitor}/samples/park.mp4").json()["media"]
+    frames = {frame.index: frame.image for frame in vidseg.video.Clip(SAMPLES / "park.mp4").frames() if frame.index in (0, 7, 100, 191)}
+    for index in (100, 7, 0, 191, 7):
+        answer = client.get(f"{visitor}/media/{media}/frames/{index}")
+        picture = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+        assert np.abs(picture.astype(int) - frames[index]).mean() < 4
+    assert client.get(f"{visitor}/media/{media}/frames/192").status_code == 404
+    assert client.get(f"{visitor}/media/{media}/frames/-1").status_code == 404
+
+
+def test_tracking_correcting_and_taking_away(client, visitor):
+    place = f"{visitor}/media/{client.post(f'{visitor}/samples/park.mp4').json()['media']}"
+    assert client.post(f"{place}/track", json={"from_frame": 3}).status_code == 409  # nothing to correct yet
+    frames, end = run(client, visitor, client.post(f"{place}/track", json={"text": "dog. cat"}).json()["job"])
+    assert end["state"] == "done" and [frame["index"] for frame in frames] == list(range(192))
+    cat = next(one for one in frames[60]["objects"] if one["label"] == "cat")
+    assert iou(cat["mask"], truth("park", 60)["cat"][0]) > 0.75
+
+    ball = truth("park", 150)["ball"][0]
+    ys, xs = np.nonzero(ball)
+    added = {"id": 9, "label": "ball", "box": [int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1]}
+    later, end = run(client, visitor, client.post(f"{place}/track", json={"text": "dog. cat", "from_frame": 150, "prompts": {"150": [added]}}).json()["job"])
+    assert [frame["index"] for frame in later] == list(range(150, 192))
+    assert {one["id"] for one in later[0]["objects"]} >= {cat["id"], 9}
+    assert iou(next(one for one in later[0]["objects"] if one["id"] == 9)["mask"], ball) > 0.6
+    same = next(one for one in later[-1]["objects"] if one["id"] == cat["id"])
+    assert iou(same["mask"], truth("park", 191)["cat"][0]) > 0.6
+
+    wanted = {"kind": "tracks", "labels": {"9": "toy"}, "without": [cat["id"]]}
+    job = client.post(f"{place}/results", json=wanted).json()["job"]
+    assert run(client, visitor, job)[1]["file"] == "park.tracks.jsonl"
+    header, *lines = map(json.loads, client.get(f"{visitor}/jobs/{job}/file").text.splitlines())
+    assert header["clip"] == "park.mp4" and [line["frame"] for line in lines] == list(range(192))
+    labels = {one["id"]: one["label"] for line in lines for one in line["objects"]}
+    assert labels[9] == "toy" and cat["id"] not in labels
+    assert lines[10]["objects"][0]["mask"] in [one["mask"] for one in frames[10]["objects"]]
+    for kind, name in (("overlay", "park.tracked.mp4"), ("masks", "park.masks.zip"), ("davis", "park.davis.zip"), ("coco", "park.coco.json")):
+        job = client.post(f"{place}/results", json={"kind": kind}).json()["job"]
+        assert run(client, visitor, job)[1]["file"] == name
+        answer = client.get(f"{visitor}/jobs/{job}/file")
+        assert answer.status_code == 200 and f'filename="{name}"' in answer.headers["content-disposition"]
+        if kind == "masks":
+            archive = zipfile.ZipFile(io.BytesIO(answer.content))
+            mask = cv2.imdecode(np.frombuffer(archive.read(f"mask-{cat['id']}/000060.png"), np.uint8), cv2.IMREAD_GRAYSCALE) > 0
+            assert np.array_equal(mask, decode_mask(cat["mask"]))
+
+
+def test_results_of_an_image_have_what_is_on_the_page(client, visitor):
+    place = f"{visitor}/media/{client.post(f'{visitor}/samples/desk.png').json()['media']}"
+    objects = client.post(f"{place}/segment", json={"text": "laptop. cup"}).json()["objects"]
+    objects[0]["label"] = "notebook"
+    for kind, name in (("overlay", "desk.segmented.png"), ("cutout", "desk.cutout.png"), ("masks", "desk.masks.zip"), ("coco", "desk.coco.json")):
+        job = client.post(f"{place}/results", json={"kind": kind, "objects": objects}).json()["job"]
+        assert run(client, visitor, job)[1]["file"] == name
+        content = client.get(f"{visitor}/jobs/{job}/file").content
+        if kind == "cutout":
+            alpha = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)[..., 3]
+            assert np.array_equal(alpha > 127, np.any([decode_mask(one["mask"]) for one in objects], 0))
+        if kind == "coco":
+            assert {category["name"] for category in json.loads(content)["categories"]} == {"notebook", "cup"}
+    objects[0]["mask"]["size"] = [5, 5]
+    job = client.post(f"{place}/results", json={"kind": "overlay", "objects": objects}).json()["job"]
+    assert run(client, visitor, job)[1]["state"] == "failed"
+
+
+def test_cancel_stops_the_work_and_keeps_what_was_made(client, visitor):
+    place = f"{visitor}/media/{client.post(f'{visitor}/samples/park.mp4').json()['media']}"
+    job = client.post(f"{place}/track", json={"text": "dog"}).json()["job"]
+    waiting = client.post(f"{visitor}/samples/park.mp4").json()["media"]
+    queued = client.post(f"{visitor}/media/{waiting}/track", json={"text": "dog"}).json()["job"]
+    assert client.post(f"{place}/track", json={"text": "dog"}).status_code == 409
+    until(lambda: client.get(f"{visitor}/jobs/{job}").json()["done"] > 5)
+    assert client.get(f"{visitor}/jobs/{queued}").json()["state"] == "queued"
+    assert client.delete(f"{visitor}/jobs/{queued}").json()["state"] == "cancelled"
+    client.delete(f"{visitor}/jobs/{job}")
+    frames, end = run(client, visitor, job)
+    assert end["state"] == "cancelled" and 5 < len(frames) < 192
+    result = client.post(f"{place}/results", json={"kind": "tracks"}).json()["job"]
+    run(client, visitor, result)
+    assert len(client.get(f"{visitor}/jobs/{result}/file").text.splitlines()) == len(frames) + 1
+
+
+def test_a_listener_that_comes_back_goes_on_where_it_was(client, visitor):
+    place = f"{visitor}/media/{client.post(f'{visitor}/samples/park.mp4').json()['media']}"
+    box = {"id": 1, "box": [200, 100, 300, 200]}
+    job = client.post(f"{place}/track", json={"prompts": {"180": [box]}}).json()["job"]
+    frames, _ = run(client, visitor, job)
+    assert [frame["index"] for frame in frames] == list(range(192))
+    text = client.get(f"{visitor}/jobs/{job}/events", headers={"Last-Event-ID": "190"}).text
+    assert text.count("event: frame") == 2 and "event: end" in text
+
+
+def test_two_visitors_do_not_see_each_other(client):
+    one, other = begin(client), begin(client)
+    media = client.post(f"{one}/samples/desk.png").json()["media"]
+    assert client.get(f"{one}/media/{media}/frames/0").status_code == 200
+    assert client.get(f"{other}/media/{media}/frames/0").status_code == 404
+    assert client.delete(one).status_code == 204
+    assert client.get(f"{one}/media/{media}/frames/0").status_code == 404
+
+
+def test_the_token(model):
+    with TestClient(create_app(model, token="sesame")) as client:
+        assert client.get("/api/info").json()["token_needed"]
+        assert client.post("/api/sessions").status_code == 401
+        assert client.post("/api/sessions", headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert client.post("/api/sessions", headers={"Authorization": "Bearer sesame"}).status_code == 201
+
+
+def test_other_names_of_this_machine_are_refused(model):
+    with TestClient(create_app(model, hosts=["localhost"]), base_url="http://evil.example") as client:
+        assert client.get("/api/info").status_code == 400
+
+
+def test_idle_sessions_and_their_files_go(model):
+    app = create_app(model, idle_s=0.4)
+    with TestClient(app) as client:
+        visitor, folder = begin(client), app.state.server.sessions.folder
+        media = client.post(f"{visitor}/samples/desk.png").json()["media"]
+        client.post(f"{visitor}/media/{media}/segment", json={"prompts": [{"id": 1, "points": [[9, 9]]}]})
+        assert list(folder.iterdir())
+        until(lambda: not list(folder.iterdir()))
+        assert len(app.state.server.sessions) == 0 and not app.state.server._embedded
+        assert client.post(f"{visitor}/samples/desk.png").status_code == 404
+    assert not folder.exists()
+
+
+def test_what_a_killed_server_left_behind_is_removed(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = os.spawnlp(os.P_NOWAIT, "true", "true")
+    os.waitpid(gone, 0)
+    left, other, own = (tmp_path / f"{ROOT}{name}" for name in (f"{gone}-abc", "holiday-photos", f"{os.getppid()}-abc"))
+    for folder in (left, other, own):
+        folder.mkdir()
+    with TestClient(create_app(model)):
+        assert not left.exists() and other.exists() and own.exists()
+
+
+def until(what, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)

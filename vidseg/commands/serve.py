@@ -1,0 +1,76 @@
+"""`vidseg serve`."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import socket
+import threading
+import webbrowser
+
+import click
+
+import vidseg
+from vidseg.commands.options import model_options
+from vidseg.console import status
+from vidseg.errors import InputError, VidsegError
+
+
+@click.command()
+@model_options
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all, which others can reach.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes one that is free.")
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+def serve(preset, sam, detector, device, dtype, compile, host, port, open_page) -> None:
+    """Serve a page on which to drop pictures and clips, name or click objects, and watch their masks.
+
+    Others can reach it only with another --host; it then wants a token: that of the environment variable VIDSEG_TOKEN, or one
+    that is made up and printed. The API is described at /docs.
+    """
+    try:
+        import uvicorn
+
+        from vidseg.web.app import create_app
+    except ModuleNotFoundError as error:
+        raise VidsegError('vidseg serve needs the web extra: pip install "vidseg[web]"') from error
+
+    listening = bound(host, port)  # before the seconds that loading takes
+    port = listening.getsockname()[1]
+    local = is_loopback(host)
+    token = os.environ.get("VIDSEG_TOKEN") or (None if local else secrets.token_urlsafe(16))
+    with status(f"Loading {preset}"):
+        from vidseg.startup import load_quickly
+
+        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, compile=compile)
+        load_quickly(model, model.names["detector"] is not None)
+    app = create_app(model, token=token, hosts=["127.0.0.1", "localhost", host] if local else None)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/{f'#token={token}' if token else ''}"
+    click.echo(f"vidseg is at {address} (Ctrl-C ends it)")
+    if open_page:
+        threading.Timer(0.5, webbrowser.open, [address]).start()
+    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2, access_log=False))
+    try:
+        running.run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass  # that is how it ends
+    click.echo("vidseg has ended; all uploads are removed")
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens there. InputError if it cannot."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        return listening
+    except OSError as error:
+        raise InputError(f"cannot listen on port {port} of {host} ({error.strerror}); choose another --port or --host") from None
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

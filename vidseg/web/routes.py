@@ -1,0 +1,206 @@
+"""The HTTP API. Each endpoint is a call of the public Python API, with a session around it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import PurePath
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, StreamingResponse
+
+import vidseg
+from vidseg.drawing.palette import PALETTE
+from vidseg.export import FORMATS
+from vidseg.samples import SAMPLES, sample
+from vidseg.tracks import record_of
+from vidseg.web import limits, schemas
+from vidseg.web.events import events
+from vidseg.web.results import check_wanted, make
+from vidseg.web.runs import check_request, track
+from vidseg.web.sessions import Media, Session
+from vidseg.web.uploads import admit, receive
+
+ERRORS = {code: {"description": what} for code, what in {404: "gone, or never there", 422: "it cannot be done: `detail` says why"}.items()}
+router = APIRouter(prefix="/api", responses=ERRORS)
+
+
+def the_server(request: Request):
+    return request.app.state.server
+
+
+def the_session(session: str, request: Request) -> Session:
+    return the_server(request).sessions.find(session)
+
+
+def the_media(media: str, session: Annotated[Session, Depends(the_session)]) -> Media:
+    return session.find(media)
+
+
+Visitor = Annotated[Session, Depends(the_session)]
+File = Annotated[Media, Depends(the_media)]
+
+
+@router.get("/info")
+def info(request: Request) -> dict:
+    """What this server has, and what it allows."""
+    server = the_server(request)
+    return {
+        "version": vidseg.__version__, "model": server.model.names, "token_needed": server.token_needed, "palette": list(PALETTE), "formats": list(FORMATS),
+        "samples": [{"name": name, "kind": "video" if name.endswith(".mp4") else "image", "prompt": prompt} for name, prompt in SAMPLES.items()],
+        "limits": {"bytes": limits.BYTES, "pixels": limits.PIXELS, "seconds": limits.SECONDS},
+    }
+
+
+@router.post("/sessions", status_code=201, responses={401: {"description": "the token is missing or wrong"}, 429: {"description": "too many visitors"}})
+def begin(request: Request) -> schemas.SessionAnswer:
+    """Begin a session. Its name is a secret: whoever knows it sees its files. Send `Authorization: Bearer TOKEN` if the server has one."""
+    server = the_server(request)
+    server.check_token(request)
+    return schemas.SessionAnswer(session=server.sessions.begin().id)
+
+
+@router.delete("/sessions/{session}", status_code=204)
+def end(session: Visitor, request: Request) -> Response:
+    """End a session: jobs are cancelled, files removed."""
+    the_server(request).end(session)
+    return Response(status_code=204)
+
+
+UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+@router.post("/sessions/{session}/media", status_code=201, openapi_extra=UPLOAD, responses={
+    408: {"description": "too slow"}, 409: {"description": "too many files"}, 413: {"description": "too large"}, 415: {"description": "neither a picture nor a clip"}})
+async def upload(session: Visitor, request: Request, name: Annotated[str, Query(max_length=300)] = "upload") -> schemas.MediaAnswer:
+    """Send a picture or a clip as the body of the request: `curl --data-binary @clip.mp4 '…/media?name=clip.mp4'`."""
+    room, folder = session.room(), session.place()
+    try:
+        await receive(request, folder / "input", room)
+        return await run_in_threadpool(admitted, session, folder, name)
+    except BaseException:  # also where the visitor goes away in the middle
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@router.post("/sessions/{session}/samples/{name}", status_code=201, responses={409: {"description": "too many files"}})
+def take_sample(session: Visitor, name: str) -> schemas.MediaAnswer:
+    """Use one of the samples that come with vidseg."""
+    if name not in SAMPLES:
+        raise HTTPException(404, f"there is no such sample; there are {', '.join(SAMPLES)}")
+    session.room()
+    folder = session.place()
+    shutil.copyfile(sample(name), folder / "input")
+    return admitted(session, folder, name)
+
+
+def admitted(session: Session, folder, name: str) -> schemas.MediaAnswer:
+    name = "".join(c for c in PurePath(name.replace("\\", "/")).name if c.isprintable())[:120] or "upload"
+    path = folder / "input"
+    try:
+        path, kind, clip = admit(path)
+    except vidseg.VidsegError as error:
+        message = str(error)
+        for known in (path, *path.parent.glob("input*")):
+            message = message.replace(str(known), name)
+        raise type(error)(message) from None
+    return schemas.MediaAnswer(**session.add(Media(folder.name, kind, name, path, clip, folder)).described())
+
+
+@router.delete("/sessions/{session}/media/{media}", status_code=204)
+def remove(session: Visitor, media: File, request: Request) -> Response:
+    session.drop(media)
+    the_server(request).forget([media])
+    return Response(status_code=204)
+
+
+@router.get("/sessions/{session}/media/{media}/frames/{index}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+def frame(media: File, index: int) -> Response:
+    """A frame as a JPEG, upright, with all its pixels."""
+    import cv2
+
+    image = at(media, index)
+    packed = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+    return Response(packed, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=600"})
+
+
+def at(media: Media, index: int):
+    try:
+        with media.errors():
+            return media.reader.at(index)
+    except IndexError:
+        raise HTTPException(404, f"there is no frame {index} in {media.name}") from None
+
+
+@router.post("/sessions/{session}/media/{media}/segment")
+def segment(media: File, wanted: schemas.Segment, request: Request) -> schemas.Segmented:
+    """Outline what is named, or pointed at, on one frame. The frame is encoded once; each further click costs the mask decoder."""
+    server = the_server(request)
+    prompts = [one.model_dump(exclude_none=True) for one in wanted.prompts]
+    at(media, wanted.frame)  # read before the turn: it needs no model
+    with server.turns.turn(), media.errors():
+        began = time.perf_counter()
+        photo = server.embedded(media, wanted.frame)
+        answer = photo.segment(wanted.text or None, prompts=prompts)
+        seconds = time.perf_counter() - began
+        best = photo.best_score if wanted.text else 0.0
+    objects, by_hand = record_of(answer)["objects"], {one["id"] for one in prompts}
+    free = (number for number in range(wanted.first_id, 10**9) if number not in by_hand)
+    for one in objects:
+        if one["id"] not in by_hand:
+            one["id"] = next(free)
+    return schemas.Segmented(objects=objects, best_score=best, seconds=seconds)
+
+
+@router.post("/sessions/{session}/media/{media}/track", status_code=202, responses={409: {"description": "it is being tracked, or must be tracked first"}, 429: {"description": "too many jobs"}})
+def start_tracking(session: Visitor, media: File, wanted: schemas.Track, request: Request) -> schemas.JobStarted:
+    """Follow objects through a clip. Listen to the job's events for the masks."""
+    server = the_server(request)
+    check_request(media, wanted)
+    job = media.tracking = session.new_job("track")
+    server.runs.submit(job.run, lambda job: track(media, job, server.model, server.turns, wanted))
+    return schemas.JobStarted(job=job.id)
+
+
+@router.post("/sessions/{session}/media/{media}/results", status_code=202, responses={409: {"description": "it must be tracked first"}, 429: {"description": "too many jobs"}})
+def start_result(session: Visitor, media: File, wanted: schemas.Wanted, request: Request) -> schemas.JobStarted:
+    """Make a file to take away: when the job is done, get its `file`."""
+    server = the_server(request)
+    check_wanted(media, wanted)
+    job = session.new_job(wanted.kind)
+    server.makers.submit(job.run, lambda job: make(media, job, server.model, wanted))
+    return schemas.JobStarted(job=job.id)
+
+
+@router.get("/sessions/{session}/jobs/{job}")
+def job(session: Visitor, job: str) -> schemas.JobAnswer:
+    """How far a job is."""
+    return schemas.JobAnswer(**session.job(job).described())
+
+
+@router.delete("/sessions/{session}/jobs/{job}", status_code=202)
+def cancel(session: Visitor, job: str) -> schemas.JobAnswer:
+    """Cancel a job. It ends before its next frame; what was tracked until then stays."""
+    found = session.job(job)
+    found.cancel()
+    return schemas.JobAnswer(**found.described())
+
+
+@router.get("/sessions/{session}/jobs/{job}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+async def listen(session: Visitor, job: str, request: Request, last_event_id: Annotated[str | None, Header()] = None) -> StreamingResponse:
+    """Server-sent events: `frame` with the masks of one frame, `progress`, and at last `end`."""
+    found = session.job(job)
+    after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdecimal() else 0
+    touch = lambda: the_server(request).sessions.find(session.id)
+    return StreamingResponse(events(found, after, touch), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/sessions/{session}/jobs/{job}/file", response_class=FileResponse, responses={409: {"description": "it is not done"}})
+def file(session: Visitor, job: str) -> FileResponse:
+    """The file that a job has made."""
+    found = session.job(job)
+    if found.state != "done" or found.file is None:
+        raise HTTPException(409, "there is no file: the job is not done, or makes none")
+    return FileResponse(found.file, filename=found.name)

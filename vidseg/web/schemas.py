@@ -1,0 +1,111 @@
+"""What requests and answers look like."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Id = Annotated[int, Field(ge=1, le=100_000)]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(max_length=2000, description='Phrases separated by dots, commas or lines: "chair. lamp".')]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Mask(Strict):
+    """A mask as COCO's compressed run lengths, column by column."""
+
+    size: Annotated[list[int], Field(min_length=2, max_length=2, description="height, width")]
+    counts: Annotated[str, Field(max_length=20_000_000)]
+
+
+class Prompt(Strict):
+    """One object that is pointed at: a box, clicks, both, or a mask. Pixels of the frame; x to the right, y down."""
+
+    id: Id
+    label: Label | None = None
+    box: Annotated[list[Number], Field(min_length=4, max_length=4, description="x1, y1, x2, y2")] | None = None
+    points: Annotated[list[Annotated[list[Number], Field(min_length=2, max_length=2)]], Field(min_length=1, max_length=500)] | None = None
+    point_labels: Annotated[list[int], Field(description="1: on the object, 0: not on it")] | None = None
+    mask: Mask | None = None
+
+
+class Object(Strict):
+    """One object on one frame. score: SAM's guess of the mask's IoU."""
+
+    id: Id
+    label: Label
+    score: Number
+    box: Annotated[list[Number], Field(min_length=4, max_length=4)]
+    mask: Mask
+
+
+class Segment(Strict):
+    frame: Annotated[int, Field(ge=0)] = 0
+    text: Text | None = None
+    prompts: Annotated[list[Prompt], Field(max_length=200)] = []
+    first_id: Annotated[Id, Field(description="Id of the first object that the text finds.")] = 1
+
+
+class Segmented(BaseModel):
+    """best_score: of the detector, also below its threshold. seconds: that the model worked on it."""
+
+    objects: list[Object]
+    best_score: float
+    seconds: float
+
+
+class Track(Strict):
+    text: Text | None = None
+    prompts: Annotated[dict[Annotated[str, Field(pattern=r"^[0-9]{1,7}$")], list[Prompt]], Field(max_length=200)] = Field(
+        default={}, description="By number of the frame.")
+    from_frame: Annotated[int, Field(ge=0, description="Keep what was tracked before this frame, and go on from there.")] | None = None
+    without: Annotated[list[Id], Field(max_length=10_000, description="With from_frame: objects that end there.")] = []
+
+
+class Wanted(Strict):
+    """kind: overlay, tracks, masks, cutout, for clips also matte and sheet, or an export format.
+
+    objects: for an image, all that shall be in the result. labels, without: for a clip, changes to its tracks, by id.
+    """
+
+    kind: Annotated[str, Field(max_length=40)]
+    objects: Annotated[list[Object], Field(max_length=1000)] | None = None
+    labels: Annotated[dict[Id, Label], Field(max_length=1000)] = {}
+    without: Annotated[list[Id], Field(max_length=10_000)] = []
+
+
+class SessionAnswer(BaseModel):
+    session: str
+
+
+class JobStarted(BaseModel):
+    job: str
+
+
+class JobAnswer(BaseModel):
+    job: str
+    kind: str
+    state: Annotated[str, Field(description="queued, running, done, failed or cancelled")]
+    done: int
+    total: int | None
+    frames_per_second: float | None
+    seconds_left: float | None
+    doing: str
+    detail: str | None
+    file: str | None
+
+
+class MediaAnswer(BaseModel):
+    media: str
+    kind: str
+    name: str
+    width: int
+    height: int
+    frame_count: int | None
+    frame_rate: float
+    duration: float | None
