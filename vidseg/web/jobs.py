@@ -12,6 +12,9 @@ from pathlib import Path
 from vidseg.errors import VidsegError
 
 
+ENOUGH = 12  # frames after which their rate says something: the first ones wait for a second look of the detector
+
+
 class Cancelled(Exception):
     """Raised in the work when its job has been cancelled."""
 
@@ -86,7 +89,7 @@ class Job:
 
     def described(self) -> dict:
         seconds = self._elapsed if self._elapsed is not None else time.monotonic() - self._began if self._began else 0.0
-        rate = self.done / seconds if seconds > 0 and self.done else None
+        rate = self.done / seconds if seconds > 0 and self.done >= (1 if self.ended else ENOUGH) else None
         left = (self.total - self.done) / rate if rate and self.total and not self.ended else None
         return {
             "job": self.id, "kind": self.kind, "state": self.state, "done": self.done, "total": self.total,

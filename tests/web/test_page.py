@@ -1,0 +1,229 @@
+"""The page in a browser: what is painted on its canvas, and what it hands out, against the truth of the samples."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.web.test_app import truth
+from vidseg.tracks import decode_mask
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, live):
+    with browser.new_context(bypass_csp=True) as context:
+        page, errors = context.new_page(), []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(live)
+        page.wait_for_selector("#samples button")
+        yield page
+        assert not errors
+
+
+def take(page, name: str) -> None:
+    page.click(f'[data-sample="{name}"]')
+    page.wait_for_selector("#work:not([hidden])")
+    page.wait_for_function("document.querySelector('#text').value !== ''")
+
+
+def find(page, text: str) -> None:
+    page.fill("#text", text)
+    page.press("#text", "Enter")
+    page.wait_for_function("/^(Found|Nothing)/.test(document.querySelector('#status').textContent)")
+
+
+def painted(page, number: int) -> np.ndarray:
+    """H×W bool: where the canvas has the colour of an object, apart from what its alpha makes of it."""
+    width, height, data, colour = page.evaluate("""number => {
+        const c = document.querySelector('#masks'), code = vidseg.state.info.palette[number % 12];
+        const raw = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        return [c.width, c.height, btoa(Array.from(raw, (one) => String.fromCharCode(one)).join('')), code];
+    }""", number)
+    import base64
+
+    rgba = np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4).astype(int)
+    target = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return (np.abs(rgba[..., :3] - target).max(-1) < 4) & (rgba[..., 3] > 0)
+
+
+def ids(page) -> dict[str, int]:
+    """Id of the first object of each name in the list."""
+    rows = page.eval_on_selector_all("#objects li", "rows => rows.map(row => [row.querySelector('input').value, +row.dataset.id])")
+    return dict(reversed(rows))
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    return (one & other).sum() / (one | other).sum()
+
+
+def click(page, x: float, y: float, **how) -> None:
+    """At a pixel of the picture."""
+    before = page.evaluate("performance.now()")
+    page.eval_on_selector("#status", "node => { node.textContent = '' }")
+    box = page.locator("#masks").bounding_box()
+    width, height = page.evaluate("[document.querySelector('#masks').width, document.querySelector('#masks').height]")
+    page.locator("#masks").click(position={"x": (x + 0.5) * box["width"] / width, "y": (y + 0.5) * box["height"] / height}, **how)
+    page.wait_for_function("document.querySelector('#status').textContent !== ''")
+    assert page.evaluate("performance.now()") > before
+
+
+def middle(mask: np.ndarray) -> tuple[int, int]:
+    """x, y of the pixel that is deepest inside."""
+    import cv2
+
+    depth = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    return int(x), int(y)
+
+
+def download(page, kind: str) -> Path:
+    page.select_option("#download-kind", kind)
+    with page.expect_download() as coming:
+        page.click("#download")
+    return Path(coming.value.path())
+
+
+def test_text_on_an_image(page):
+    take(page, "desk.png")
+    find(page, "laptop. lamp")
+    found, true = ids(page), truth("desk", 0)
+    assert set(found) == {"laptop", "lamp"}
+    for name, number in found.items():
+        assert iou(painted(page, number), true[name][0]) > 0.75
+    page.click(f'#objects li[data-id="{found["lamp"]}"] [data-what="hide"]')
+    assert not painted(page, found["lamp"]).any() and painted(page, found["laptop"]).any()
+    content = json.loads(download(page, "coco").read_text())
+    assert [one["name"] for one in content["categories"]] == ["laptop"]
+
+
+def test_three_clicks_and_undo(page):
+    take(page, "desk.png")
+    true = truth("desk", 0)
+    x, y = middle(true["laptop"][0])
+    click(page, x, y)
+    first = painted(page, 1)
+    click(page, x - 60, y - 40)
+    second = painted(page, 1)
+    click(page, *middle(true["lamp"][0]), modifiers=["Shift"])
+    third = painted(page, 1)
+    assert len(ids(page)) == 1 and iou(third, true["laptop"][0]) > 0.6
+    near = lambda one, other: iou(one, other) > 0.99  # the dots of the clicks are painted over
+    page.click("#undo")
+    page.wait_for_function("vidseg.state.history.length === 2")
+    assert near(painted(page, 1), second)
+    page.keyboard.press("Control+z")
+    page.wait_for_function("vidseg.state.history.length === 1")
+    assert near(painted(page, 1), first)
+    page.click("#undo")
+    page.wait_for_function("vidseg.state.history.length === 0")
+    assert not painted(page, 1).any() and page.locator("#objects li").count() == 0
+
+
+def test_the_keyboard_alone(page):
+    page.focus('[data-sample="desk.png"]')
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.id === 'text' && document.activeElement.value")
+    page.focus("#masks")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.eval_on_selector("#status", "node => { node.textContent = '' }")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('#status').textContent !== ''")
+    (prompt,) = page.evaluate("[...vidseg.state.prompts.get(0).values()]")
+    assert prompt["points"] == [[540, 320]] and prompt["point_labels"] == [1]
+
+
+def test_a_clip_found_tracked_corrected_and_taken_away(page):
+    take(page, "park.mp4")
+    find(page, "dog. cat")
+    assert "cat" in ids(page)
+    page.click("#track")
+    page.wait_for_selector("#cancel:not([hidden])")
+    page.wait_for_selector("#track:not([hidden])", timeout=180_000)
+    assert page.evaluate("vidseg.state.frames.size") == 192
+    show(page, 150)
+    cat = ids(page)["cat"]
+    assert iou(painted(page, cat), truth("park", 150)["cat"][0]) > 0.7
+
+    ball = truth("park", 150)["ball"][0]
+    ys, xs = np.nonzero(ball)
+    area = page.locator("#masks").bounding_box()
+    scale = area["width"] / 640
+    page.eval_on_selector("#status", "node => { node.textContent = '' }")
+    page.mouse.move(area["x"] + xs.min() * scale, area["y"] + ys.min() * scale)
+    page.mouse.down()
+    page.mouse.move(area["x"] + xs.max() * scale, area["y"] + ys.max() * scale, steps=4)
+    page.mouse.up()
+    page.wait_for_function("document.querySelector('#status').textContent.startsWith('Mask')")
+    added = page.evaluate("vidseg.state.chosen")
+    page.fill(f'#objects li[data-id="{added}"] input', "toy")
+    page.keyboard.press("Tab")
+    assert page.inner_text("#track") == "Track from frame 150"
+    page.click("#track")
+    page.wait_for_selector("#cancel:not([hidden])")
+    page.wait_for_selector("#track:not([hidden])", timeout=180_000)
+    show(page, 170)
+    assert iou(painted(page, added), truth("park", 170)["ball"][0]) > 0.5
+
+    header, *lines = map(json.loads, download(page, "tracks").read_text().splitlines())
+    assert header["clip"] == "park.mp4" and [line["frame"] for line in lines] == list(range(192))
+    by_id = {one["id"]: one for one in lines[150]["objects"]}
+    assert by_id[added]["label"] == "toy" and iou(decode_mask(by_id[added]["mask"]), ball) > 0.6
+    assert iou(decode_mask(by_id[cat]["mask"]), truth("park", 150)["cat"][0]) > 0.7
+
+
+def show(page, index: int) -> None:
+    page.eval_on_selector("#scrub", f"node => {{ node.value = {index}; node.dispatchEvent(new Event('input')) }}")
+    page.wait_for_function(f"document.querySelector('#place').textContent.startsWith('frame {index} ')")
+
+
+def test_a_bad_file(page):
+    page.set_input_files("#file", {"name": "holiday.png", "mimeType": "image/png", "buffer": b"not a picture"})
+    page.wait_for_selector("#error:not([hidden])")
+    assert "neither a picture nor a video" in page.inner_text("#error") and page.is_visible("#drop")
+    take(page, "desk.png")  # and it goes on
+    assert page.is_hidden("#error")
+
+
+def test_a_cancelled_run(page):
+    take(page, "park.mp4")
+    find(page, "cat")
+    page.click("#track")
+    page.wait_for_function("vidseg.state.frames.size > 3", timeout=60_000)
+    page.click("#cancel")
+    page.wait_for_selector("#track:not([hidden])")
+    page.wait_for_function("document.querySelector('#status').textContent.startsWith('Cancelled')")
+    made = page.evaluate("vidseg.state.frames.size")
+    assert 3 < made < 192
+    assert len(download(page, "tracks").read_text().splitlines()) == made + 1
+
+
+def test_two_visitors(browser, live, page):
+    take(page, "desk.png")
+    find(page, "lamp")
+    mine = page.evaluate("vidseg.state.media.media")
+    with browser.new_context(bypass_csp=True) as context:
+        other = context.new_page()
+        other.goto(live)
+        take(other, "desk.png")
+        addresses = []
+        other.on("request", lambda request: addresses.append(request.url))
+        find(other, "cup")
+        assert set(ids(other)) == {"cup"} and set(ids(page)) == {"lamp"}
+        (place,) = {address.split("/media/")[0] for address in addresses if "/media/" in address}
+        assert other.request.get(f"{place}/media/{mine}/frames/0").status == 404
