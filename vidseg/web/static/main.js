@@ -99,7 +99,7 @@ function refresh() {
   paintMasks();
   listObjects({ choose, rename, toggle, remove });
   $("undo").disabled = !state.history.length || !!state.job;
-  $("download").disabled = state.media?.kind === "video" ? !state.tracked : !everything().length;
+  $("download").disabled = !!state.job || (state.media?.kind === "video" ? !state.tracked : !everything().length);
   if (state.media?.kind === "video") {
     const corrects = canCorrect();
     $("track").textContent = corrects ? `Track from frame ${state.frame}` : state.tracked ? "Track again" : "Track";
