@@ -57,8 +57,11 @@ def live(model):
     import threading
     import time
 
+    import torch
     import uvicorn
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in `vidseg serve`: a browser needs a core, too
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(model, hosts=["127.0.0.1"]), log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -68,3 +71,4 @@ def live(model):
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     server.should_exit = True
     thread.join()
+    torch.set_num_threads(threads)

@@ -44,6 +44,7 @@ def serve(preset, sam, detector, device, dtype, compile, host, port, open_page) 
 
         model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, compile=compile)
         load_quickly(model, model.names["detector"] is not None)
+        leave_a_core()
     app = create_app(model, token=token, hosts=["127.0.0.1", "localhost", host] if local else None)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}/{f'#token={token}' if token else ''}"
     click.echo(f"vidseg is at {address} (Ctrl-C ends it)")
@@ -55,6 +56,13 @@ def serve(preset, sam, detector, device, dtype, compile, host, port, open_page) 
     except KeyboardInterrupt:
         pass  # that is how it ends
     click.echo("vidseg has ended; all uploads are removed")
+
+
+def leave_a_core() -> None:
+    """Torch's threads wait for each other, and one that shares its core with a browser holds up all."""
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -41,6 +41,7 @@ class Server:
     Attributes:
         model: used by one at a time, as `turns` decides.
         sessions: of the visitors.
+        clicks: where images are segmented: in one thread, as each that runs a network keeps memory of its own.
         runs: where clips are tracked: one after the other.
         makers: where results are written, which needs no model.
     """
@@ -48,6 +49,7 @@ class Server:
     def __init__(self, model: Model, token: str | None, idle_s: float):
         self.model, self._token = model, token
         self.turns, self.sessions = Turns(), Sessions(idle_s)
+        self.clicks = ThreadPoolExecutor(1, thread_name_prefix="segment")
         self.runs = ThreadPoolExecutor(1, thread_name_prefix="track")
         self.makers = ThreadPoolExecutor(2, thread_name_prefix="results")
         self._embedded: OrderedDict[tuple[str, int], EmbeddedImage] = OrderedDict()
@@ -91,8 +93,8 @@ class Server:
 
     def close(self) -> None:
         self.sessions.close()  # cancels all jobs
-        self.runs.shutdown(cancel_futures=True)
-        self.makers.shutdown(cancel_futures=True)
+        for pool in (self.clicks, self.runs, self.makers):
+            pool.shutdown(cancel_futures=True)
         self.sessions.close()  # and what they wrote until they noticed
 
 

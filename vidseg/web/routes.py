@@ -140,12 +140,15 @@ def segment(media: File, wanted: schemas.Segment, request: Request) -> schemas.S
     server = the_server(request)
     prompts = [one.model_dump(exclude_none=True) for one in wanted.prompts]
     at(media, wanted.frame)  # read before the turn: it needs no model
-    with server.turns.turn(), media.errors():
-        began = time.perf_counter()
-        photo = server.embedded(media, wanted.frame)
-        answer = photo.segment(wanted.text or None, prompts=prompts)
-        seconds = time.perf_counter() - began
-        best = photo.best_score if wanted.text else 0.0
+
+    def answered():
+        with server.turns.turn(), media.errors():
+            began = time.perf_counter()
+            photo = server.embedded(media, wanted.frame)
+            answer = photo.segment(wanted.text or None, prompts=prompts)
+            return answer, photo.best_score if wanted.text else 0.0, time.perf_counter() - began
+
+    answer, best, seconds = server.clicks.submit(answered).result()
     objects, by_hand = record_of(answer)["objects"], {one["id"] for one in prompts}
     free = (number for number in range(wanted.first_id, 10**9) if number not in by_hand)
     for one in objects:

@@ -5,44 +5,29 @@ import { at, paint } from "./masks.js";
 import { listObjects } from "./objects.js";
 import { isPlaying, play, showFrame, stop } from "./player.js";
 import { listenToPointer, paintPrompt } from "./pointer.js";
-import { everything, freeId, label, promptsOn, remember, reset, setObject, shown, state, undo } from "./state.js";
+import { listDownloads } from "./results.js";
+import { canCorrect, hasPrompts, listenToRuns, tracking } from "./runs.js";
+import { everything, freeId, promptsOn, remember, reset, setObject, shown, state, undo } from "./state.js";
+import { doing, say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const picture = $("picture"), masks = $("masks");
 window.vidseg = { state };
 
-// -- words ------------------------------------------------------------------------------------------------------------
-
-const say = (text) => { $("status").textContent = text; };
-function fail(error) {
-  $("error").firstElementChild.textContent = error.message;
-  $("error").hidden = false;
-}
-$("error").lastElementChild.onclick = () => { $("error").hidden = true; };
-
-let busy = 0;
-async function doing(work) {
-  $("error").hidden = true;
-  $("view").classList.toggle("busy", ++busy > 0);
-  try {
-    return await work();
-  } catch (error) {
-    fail(error);
-  } finally {
-    $("view").classList.toggle("busy", --busy > 0);
-  }
-}
-
 // -- files ------------------------------------------------------------------------------------------------------------
 
+let opening = false;
 async function open(get) {
-  if (state.job) await api.cancel(state.job).catch(() => {});
+  if (opening) return;
+  opening = true;
   stop();
   const before = state.media;
   await doing(async () => {
     const media = await get();
+    if (state.job) await api.cancel(state.job).catch(() => {});
     if (before) api.forget(before.media).catch(() => {});
     reset(media);
+    $("view").style.setProperty("--ratio", media.width / media.height);
     for (const canvas of [picture, masks]) [canvas.width, canvas.height] = [media.width, media.height];
     document.body.dataset.view = "work";
     document.body.dataset.kind = media.kind;
@@ -56,11 +41,13 @@ async function open(get) {
     say(media.kind === "video" ? "Find or click objects, then track them." : "");
     $("text").focus({ preventScroll: true });
   });
+  opening = false;
   $("uploading").hidden = true;
   $("drop").hidden = false;
 }
 
 const openFile = (file) => open(() => {
+  $("uploading").querySelector("b").textContent = "Sending";
   $("welcome").hidden = false;
   $("work").hidden = true;
   $("drop").hidden = true;
@@ -68,7 +55,11 @@ const openFile = (file) => open(() => {
   $("uploading").querySelector("span").textContent = file.name;
   const bar = $("uploading").querySelector("progress");
   bar.value = 0;
-  return api.upload(file, (share) => { share < 1 ? bar.value = share : bar.removeAttribute("value"); }).catch((error) => {
+  return api.upload(file, (share) => {
+    if (share < 1) return void (bar.value = share);
+    bar.removeAttribute("value");
+    $("uploading").querySelector("b").textContent = "Reading";
+  }).catch((error) => {
     if (state.media) { $("welcome").hidden = true; $("work").hidden = false; }
     throw error;
   });
@@ -114,12 +105,12 @@ async function show(index) {
   if (!there) { // the announced number of frames was too high
     state.count = Math.max(1, index);
     $("scrub").max = state.count - 1;
-    state.frame = Math.min(state.frame, state.count - 1);
+    if (index > 0 && state.frame === index) await show(index - 1);
     return false;
   }
   if (state.frame !== index) return true;
   $("scrub").max = state.count - 1;
-  $("scrub").value = index;
+  if (!scrubbing) $("scrub").value = index; // else it is in the visitor's hand
   $("place").textContent = `frame ${index} of ${state.count} · ${(index / state.media.frame_rate).toFixed(2)} s`;
   refresh();
   return true;
@@ -148,21 +139,34 @@ function marks() {
 $("search").onsubmit = (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
-  if (!text || state.job) return;
+  if (state.job) return;
+  if (!text) return say("Type what to find: dog, cat, ball.");
   doing(async () => {
     const frame = state.frame, first_id = freeId();
-    say("Looking …");
-    const answer = await api.segment(state.media.media, { frame, text, first_id });
+    say("Looking …", "work");
+    const media = state.media;
+    const answer = await api.segment(state.media.media, { frame, text, first_id }).catch((error) => { say(""); throw error; });
+    if (state.media !== media || state.job) return;
     remember();
     state.text = text;
     // What text found before is replaced; what was pointed at stays.
     const kept = (state.frames.get(frame) ?? []).filter((one) => state.media.kind === "image" ? pointed(one.id, frame) : pointed(one.id, frame) || state.tracked);
     state.frames.set(frame, state.tracked ? kept : [...kept, ...answer.objects]);
-    say(answer.objects.length ? `Found ${answer.objects.length} in ${answer.seconds.toFixed(2)} s` : `Nothing found: the best score was ${answer.best_score.toFixed(2)}. Try another word.`);
+    const more = state.tracked && answer.objects.length ? " Track again to follow them." : "";
+    say(answer.objects.length ? `Found ${answer.objects.length} in ${answer.seconds.toFixed(2)} s.${more}` : `Nothing found: the best score was ${answer.best_score.toFixed(2)}. Try another word.`, answer.objects.length ? "good" : "warn");
     refresh();
   });
 };
+// What was typed is tracked, also where nobody looked for it on a frame; the suggestion of a sample is not.
+$("text").oninput = () => { state.text = $("text").value.trim(); if (state.media) refresh(); };
 const pointed = (id, frame) => state.prompts.get(frame)?.has(id);
+
+// Clicks are answered one after the other, so that each can be taken back.
+let clicks = Promise.resolve();
+function inTurn(change) {
+  const { media, frame } = state;
+  clicks = clicks.then(() => state.media === media && state.frame === frame && point(change));
+}
 
 async function point(change) {
   if (state.job) return say("Wait until the clip has been tracked, or cancel it.");
@@ -172,7 +176,7 @@ async function point(change) {
   const id = state.chosen ??= freeId();
   const some = state.prompts.get(frame) ?? new Map();
   // What was found or tracked is corrected: its box says which object is meant.
-  const prompt = some.get(id) ?? { points: [], point_labels: [], ...(known && { box: known.box }) };
+  const prompt = some.get(id) ?? { points: [], point_labels: [], ...(known && { box: known.box, label: known.label }) };
   change(prompt);
   if (!prompt.box && !prompt.point_labels.includes(1)) {
     state.history.pop();
@@ -186,25 +190,31 @@ async function point(change) {
 
 async function answerFor(frame, id) {
   await doing(async () => {
-    const began = performance.now();
+    const began = performance.now(), { media, history } = state, now = history.at(-1);
     const sent = promptsOn(frame).filter((one) => one.id === id);
-    const { objects, seconds } = await api.segment(state.media.media, { frame, prompts: sent });
+    const stale = () => state.media !== media || !state.history.includes(now) || state.job; // taken back, or all is new
+    const { objects, seconds } = await api.segment(media.media, { frame, prompts: sent }).catch((error) => {
+      if (!stale() && state.history.at(-1) === now) undo(), refresh();
+      throw error;
+    });
+    if (stale()) return;
     const old = (state.frames.get(frame) ?? []).find((one) => one.id === id);
     if (objects[0] && old) objects[0].label = old.label;
     setObject(frame, objects[0], id);
     refresh();
-    say(objects[0] ? `Mask in ${Math.round(performance.now() - began)} ms (${Math.round(1000 * seconds)} ms on the server)` : "There is no mask there: click somewhere else.");
+    say(objects[0] ? `Mask in ${Math.round(performance.now() - began)} ms (${Math.round(1000 * seconds)} ms on the server)` : "There is no mask there: click somewhere else.", objects[0] ? "" : "warn");
   });
 }
 
 const overlay = listenToPointer(masks, {
   draw: paintMasks,
+  takesAway: () => $("takes-away").getAttribute("aria-pressed") === "true",
   onPoint: ([x, y], positive) => {
     const under = at(shown(), Math.min(x, masks.width - 1), Math.min(y, masks.height - 1));
     if (positive && state.chosen === null && under) return choose(under.id); // so that an object can be chosen on the picture
-    point((prompt) => { prompt.points.push([x, y]); prompt.point_labels.push(positive ? 1 : 0); });
+    inTurn((prompt) => { prompt.points.push([x, y]); prompt.point_labels.push(positive ? 1 : 0); });
   },
-  onBox: (box) => point((prompt) => { prompt.box = box; prompt.drawn = true; }),
+  onBox: (box) => inTurn((prompt) => { prompt.box = box; prompt.drawn = true; }),
 });
 
 function choose(id) {
@@ -228,6 +238,9 @@ function remove(id) {
   if (state.chosen === id) state.chosen = null;
   refresh();
 }
+for (const [id, other] of [["adds", "takes-away"], ["takes-away", "adds"]]) {
+  $(id).onclick = () => { $(id).setAttribute("aria-pressed", true); $(other).setAttribute("aria-pressed", false); };
+}
 $("new").onclick = () => { state.chosen = null; refresh(); say("The next click begins a new object."); };
 $("undo").onclick = back;
 function back() {
@@ -237,60 +250,23 @@ function back() {
   go(state.frame);
 }
 
-// -- clips ------------------------------------------------------------------------------------------------------------
+// -- time ------------------------------------------------------------------------------------------------------------
 
-const hasPrompts = () => [...state.prompts.values()].some((some) => [...some.keys()].some((id) => !state.deleted.has(id)));
-const canCorrect = () => !!state.tracked && state.frame > state.tracked[0] && state.frame <= state.tracked[1] && promptsOn(state.frame).length > 0;
+listenToRuns({ refresh, show, marks });
 
-$("track").onclick = () => doing(async () => {
-  const from = canCorrect() ? state.frame : null;
-  const prompts = {};
-  for (const index of state.prompts.keys()) {
-    const some = promptsOn(index);
-    if (some.length && (from === null || index === from)) prompts[index] = some;
-  }
-  const body = { text: state.text || null, prompts, from_frame: from, without: from === null ? [] : [...state.deleted] };
+let scrubbing = false, wanted = 0;
+$("scrub").oninput = async () => { // frames that were passed while one came are left out
   stop();
-  const { job } = await api.track(state.media.media, body);
-  state.job = job;
-  state.history = [];
-  tracking({ state: "queued" });
-  for (const index of [...state.frames.keys()]) if (from === null || index >= from) state.frames.delete(index);
-  if (from === null) state.deleted.clear(), state.tracked = null;
-  const media = state.media;
-  refresh();
-  const end = await api.listen(job, (frame) => {
-    if (state.media !== media) return;
-    state.frames.set(frame.index, frame.objects);
-    state.count = Math.max(state.count, frame.index + 1);
-    state.tracked = [state.tracked?.[0] ?? frame.index, frame.index];
-    if (frame.index === state.frame) refresh();
-    else marks();
-  }, tracking).finally(() => { if (state.media === media) { state.job = null; tracking(null); } });
-  if (state.media !== media) return;
-  if (end.state === "failed") throw new Error(end.detail);
-  if (end.state === "done") state.count = state.tracked[1] + 1;
-  say(end.state === "cancelled" ? `Cancelled; ${end.done} frames were tracked.` : end.detail);
-  await show(Math.min(state.frame, state.count - 1));
-});
-$("cancel").onclick = () => state.job && doing(() => api.cancel(state.job)).then(() => say("Cancelling …"));
-
-function tracking(job) {
-  $("track").hidden = !!job;
-  $("cancel").hidden = $("progress").hidden = !job;
-  $("find").disabled = !!job;
-  if (!job) return;
-  if (job.total && job.done) $("progress").value = Math.min(1, job.done / job.total);
-  else $("progress").removeAttribute("value");
-  if (job.state === "queued") return say("Waiting for another clip to be done …");
-  if (job.state !== "running") return;
-  const parts = [job.doing || `frame ${job.done}${job.total ? ` of ${job.total}` : ""}`];
-  if (job.frames_per_second) parts.push(`${job.frames_per_second.toFixed(1)} frames/s`);
-  if (job.seconds_left !== null) parts.push(`${Math.ceil(job.seconds_left)} s left`);
-  say(parts.join(" · "));
-}
-
-$("scrub").oninput = () => { stop(); go(+$("scrub").value); };
+  wanted = +$("scrub").value;
+  if (scrubbing) return;
+  scrubbing = true;
+  let next, there;
+  do {
+    next = wanted;
+    there = await doing(() => show(next));
+  } while (there && next !== wanted);
+  scrubbing = false;
+};
 $("previous").onclick = () => { stop(); go(state.frame - 1); };
 $("next").onclick = () => { stop(); go(state.frame + 1); };
 $("play").onclick = async () => {
@@ -305,8 +281,9 @@ addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && key === "z") back();
   else if (event.ctrlKey || event.metaKey) return;
   else if (key === "n") $("new").click();
-  else if (state.media.kind === "video" && !event.target.closest("button, input")) {
-    if (key === " ") $("play").click();
+  else if (key === "delete" && state.chosen !== null && !state.job) remove(state.chosen);
+  else if (state.media.kind === "video" && !event.target.closest("input")) { // sliders have keys of their own
+    if (key === " " && !event.target.closest("button, a")) $("play").click();
     else if (key === "arrowleft") $("previous").click();
     else if (key === "arrowright") $("next").click();
     else return;
@@ -314,32 +291,9 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// -- results ----------------------------------------------------------------------------------------------------------
-
-const KINDS = {
-  overlay: "Overlay", tracks: "Tracks file", masks: "Masks (PNG)", cutout: "Cut-out, transparent", matte: "Matte video", sheet: "Contact sheet",
-};
-const IMAGE_KINDS = ["overlay", "tracks", "masks", "cutout"];
-
-function listDownloads() {
-  const kinds = state.media.kind === "image" ? IMAGE_KINDS : Object.keys(KINDS);
-  $("download-kind").replaceChildren(...[...kinds, ...state.info.formats].map((kind) => new Option(KINDS[kind] ?? kind, kind)));
-}
-
-$("download").onclick = () => doing(async () => {
-  const kind = $("download-kind").value, wanted = { kind };
-  if (state.media.kind === "image") wanted.objects = shown().map((one) => ({ ...one, label: label(one) }));
-  else Object.assign(wanted, { labels: Object.fromEntries(state.labels), without: [...state.deleted, ...state.hidden] });
-  $("download").disabled = true;
-  try {
-    const name = await api.result(state.media.media, wanted, (job) => say(`Making it …${job.total ? ` ${job.done} of ${job.total}` : ""}`));
-    say(`${name} has been made.`);
-  } finally {
-    $("download").disabled = false;
-  }
-});
-
 $("opacity").oninput = () => { state.opacity = $("opacity").value / 100; paintMasks(); };
+
+$("brand").onclick = (event) => { event.preventDefault(); location.reload(); }; // a link would lose the token
 
 // -- begin ------------------------------------------------------------------------------------------------------------
 

@@ -18,11 +18,14 @@ function runLengths(counts) {
   return runs;
 }
 
-const kept = new Map(); // the latest ones: a clip has too many to keep all
+const KEPT = 64e6; // pixels of masks that are kept: a clip has too many for all
+const kept = new Map();
+let size = 0;
 
 // Uint8Array of height × width, row by row.
 export function decode({ size: [height, width], counts }) {
-  if (kept.has(counts)) return kept.get(counts);
+  const before = kept.get(counts);
+  if (before?.length === height * width) return before;
   const mask = new Uint8Array(height * width);
   let place = 0, value = 0;
   for (const length of runLengths(counts)) {
@@ -30,8 +33,13 @@ export function decode({ size: [height, width], counts }) {
     place += length;
     value = 1 - value;
   }
-  if (kept.size >= 48) kept.delete(kept.keys().next().value);
   kept.set(counts, mask);
+  size += mask.length;
+  for (const [oldest, { length }] of kept) {
+    if (size <= KEPT || oldest === counts) break;
+    kept.delete(oldest);
+    size -= length;
+  }
   return mask;
 }
 

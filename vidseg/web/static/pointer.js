@@ -2,7 +2,8 @@
 
 const NEAR = 6; // CSS pixels that a click may wander before it is a box
 
-export function listenToPointer(canvas, { onPoint, onBox, draw }) {
+// takesAway: whether a plain click says what does not belong to the object; fingers have no Shift.
+export function listenToPointer(canvas, { onPoint, onBox, draw, takesAway }) {
   let from = null, box = null, cross = null;
 
   const place = (event) => {
@@ -14,7 +15,7 @@ export function listenToPointer(canvas, { onPoint, onBox, draw }) {
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button > 2 || event.button === 1) return;
-    from = { at: place(event), client: [event.clientX, event.clientY], negative: event.shiftKey || event.button === 2 };
+    from = { at: place(event), client: [event.clientX, event.clientY], negative: event.shiftKey || event.button === 2 || takesAway() };
     cross = null;
     if (event.pointerType !== "touch") canvas.setPointerCapture(event.pointerId);
   });
@@ -40,7 +41,7 @@ export function listenToPointer(canvas, { onPoint, onBox, draw }) {
     if (moves[event.key]) {
       cross ??= [canvas.width / 2, canvas.height / 2];
       cross = [Math.min(canvas.width - 1, Math.max(0, cross[0] + moves[event.key][0])), Math.min(canvas.height - 1, Math.max(0, cross[1] + moves[event.key][1]))];
-    } else if (event.key === "Enter" && cross) onPoint(cross, !event.shiftKey);
+    } else if (event.key === "Enter" && cross) onPoint(cross, !event.shiftKey && !takesAway());
     else return;
     event.preventDefault();
     event.stopPropagation();

@@ -8,7 +8,7 @@ export const state = {
   text: "",
   chosen: null, // id of the object that clicks go to
   frames: new Map(), // frame → objects; only run lengths, no pixels
-  prompts: new Map(), // frame → Map of id → {label?, box?, points, point_labels}
+  prompts: new Map(), // frame → Map of id → {label?, box?, points, point_labels}; label: of what was found before it was corrected
   labels: new Map(), // what the visitor calls an object
   deleted: new Set(),
   hidden: new Set(),
@@ -57,9 +57,23 @@ export function undo() {
   Object.assign(state, { frame: last.frame, prompts: last.prompts, deleted: last.deleted, labels: last.labels, chosen: last.chosen });
 }
 
+// Before a new run over a clip. Objects that only text found get new numbers in it: what was said of the old ones is void.
+export function beginAnew() {
+  for (const [frame, some] of state.prompts) {
+    for (const id of state.deleted) some.delete(id);
+    if (!some.size) state.prompts.delete(frame);
+  }
+  const pointed = new Set([...state.prompts.values()].flatMap((some) => [...some.keys()]));
+  for (const id of [...state.labels.keys(), ...state.hidden]) if (!pointed.has(id)) { state.labels.delete(id); state.hidden.delete(id); }
+  state.deleted.clear();
+  if (!pointed.has(state.chosen)) state.chosen = null;
+  state.frames.clear();
+  state.tracked = null;
+}
+
 // The prompts of one frame as the server takes them.
 export const promptsOn = (frame) => [...(state.prompts.get(frame) ?? new Map())]
   .filter(([id]) => !state.deleted.has(id))
-  .map(([id, { box, points, point_labels }]) => ({
-    id, ...(state.labels.has(id) && { label: state.labels.get(id) }), ...(box && { box }), ...(points.length && { points, point_labels }),
+  .map(([id, { label, box, points, point_labels }]) => ({
+    id, ...((state.labels.get(id) ?? label) && { label: state.labels.get(id) ?? label }), ...(box && { box }), ...(points.length && { points, point_labels }),
   }));
