@@ -451,13 +451,14 @@ def test_interrupted_run_leaves_nothing(tmp_path, end):
 
 
 def test_demo_says_where_the_result_is_and_how_to_go_on(clip, out, monkeypatch):
-    from vidseg.commands import demo
+    from vidseg import samples
 
-    assert any(place.exists() for place in demo.PLACES)
-    monkeypatch.setattr(demo, "PLACES", (clip.with_name("none.mp4"), clip))  # shorter than the sample
+    assert (samples.PLACES[1] / "park.mp4").exists()
+    clip.rename(clip.with_name("park.mp4"))  # shorter than the sample
+    monkeypatch.setattr(samples, "PLACES", (clip.parent / "none", clip.parent))
     monkeypatch.chdir(out)
     for again in ((), ("--overwrite",)):
         result = run("demo", *again)
         assert result.exit_code == 0, result.stderr
-    assert files(out) == ["dog.tracked.mp4", "dog.tracks.jsonl"]
+    assert files(out) == ["park.tracked.mp4", "park.tracks.jsonl"]
     assert "dog 1 (12 frames)" in result.stdout.replace("dog 2", "dog 1").replace("dog 3", "dog 1") and "vidseg track clip.mp4" in result.stdout.splitlines()[-1]
