@@ -100,12 +100,27 @@ def score_clip(model, clip: Path, truth: Path, prompt: list[str], score: Score) 
     return {f"{names[i]} {i}": float(np.mean(v)) if v else 0.0 for i, v in overlaps.items()}
 
 
+STRANGE = ["giraffe-shaped teapot", "zxqw", "quantum of solace", "dogxqz", "wardrobe"]  # none is a word of the demo world
+
+
+def count_strangers(model, clips: int, seed: int) -> int:
+    """Objects that are found in generated clips by words that stand for nothing in them."""
+    count = 0
+    for number in range(clips):
+        with tempfile.TemporaryDirectory() as folder:
+            write_scenes(Path(folder), "clip", [random_scene(seed * 1000 + 500 + number)], 360, 640)
+            found = {int(i) for frame in model.track(Path(folder) / "clip.mp4", STRANGE) for i in frame.detections.tracker_id}
+        count += len(found)
+    return count
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--frames", type=int, default=48)
     parser.add_argument("--objects", type=int, default=4)
+    parser.add_argument("--strange-clips", type=int, default=50, help="clips in which words are looked for that stand for nothing")
     parser.add_argument("--sam", help="checkpoint to score instead of the bundled one")
     parser.add_argument("--detector", help="checkpoint to score instead of the bundled one")
     parser.add_argument("--dtype", default="auto")
@@ -131,6 +146,8 @@ def main() -> None:
     print(f"\n{options.clips} clips of {options.frames} frames with {options.objects} objects, seed {options.seed}; "
           f"prompts: the names present and three that are not\n{score.lines()}\n"
           f"{frames / (time.perf_counter() - began):.1f} frames/s including making and writing the clips")
+    if options.strange_clips:
+        print(f"{options.strange_clips} clips asked for {', '.join(STRANGE)}: {count_strangers(model, options.strange_clips, options.seed)} objects found")
 
 
 if __name__ == "__main__":
