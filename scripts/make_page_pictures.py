@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -29,6 +30,13 @@ def states(page: Page, address: str) -> Iterator[str]:
     page.set_input_files("#file", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"nothing to see"})
     page.wait_for_selector("#error:not([hidden])")
     yield "error"
+    page.route("**/api/sessions/*/media*", lambda route: None)  # the upload is held
+    page.set_input_files("#file", Path(__file__).parent.parent / "samples/park.mp4")
+    page.wait_for_selector("#uploading:not([hidden])")
+    yield "uploading"
+    page.unroute_all(behavior="ignoreErrors")
+    page.reload()
+    page.wait_for_selector("#samples button")
     page.click('[data-sample="desk.png"]')
     page.wait_for_function("document.querySelector('#text').value !== ''")
     yield "image"
@@ -42,6 +50,18 @@ def states(page: Page, address: str) -> Iterator[str]:
     page.keyboard.press("Enter")
     said("Found")
     yield "clip"
+    with httpx.Client(base_url=address) as other:  # somebody else's clip is being tracked
+        session = other.post("/api/sessions").json()["session"]
+        clip = other.post(f"/api/sessions/{session}/samples/park.mp4").json()["media"]
+        other.post(f"/api/sessions/{session}/media/{clip}/track", json={"text": "cat"})
+        page.click("#track")
+        said("Queued")
+        yield "queued"
+        other.delete(f"/api/sessions/{session}")
+    page.wait_for_function("vidseg.state.frames.size > 10", timeout=120_000)
+    page.click("#cancel")
+    said("Cancelled;")
+    yield "cancelled"
     page.click("#track")
     page.wait_for_function("vidseg.state.frames.size > 40", timeout=120_000)
     yield "tracking"

@@ -42,19 +42,21 @@ async function begin() {
   state.job = job;
   state.history = [];
   tracking({ state: "queued" });
-  if (from === null) beginAnew();
-  else {
+  if (from !== null) {
     for (const index of [...state.frames.keys()]) if (index >= from) state.frames.delete(index);
     state.tracked = [state.tracked[0], from - 1];
   }
   const media = state.media;
   refresh();
-  return () => follow(media, job);
+  return () => follow(media, job, from === null);
 }
 
-async function follow(media, job) {
+// `anew`: the first frame that comes replaces all that is there; until then what was found stays in view.
+async function follow(media, job, anew) {
   const end = await api.listen(job, (frame) => {
     if (state.media !== media) return;
+    if (anew) beginAnew();
+    anew = false;
     state.frames.set(frame.index, frame.objects);
     state.count = Math.max(state.count, frame.index + 1);
     state.tracked = [state.tracked?.[0] ?? frame.index, frame.index];
