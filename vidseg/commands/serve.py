@@ -29,9 +29,8 @@ def serve(preset, sam, detector, device, dtype, compile, host, port, open_page) 
     that is made up and printed. The API is described at /docs.
     """
     try:
-        import uvicorn
-
         from vidseg.web.app import create_app
+        from vidseg.web.serving import Serving
     except ModuleNotFoundError as error:
         raise VidsegError('vidseg serve needs the web extra: pip install "vidseg[web]"') from error
 
@@ -50,9 +49,8 @@ def serve(preset, sam, detector, device, dtype, compile, host, port, open_page) 
     click.echo(f"vidseg is at {address} (Ctrl-C ends it)")
     if open_page:
         threading.Timer(0.5, webbrowser.open, [address]).start()
-    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2, access_log=False))
     try:
-        running.run(sockets=[listening])
+        Serving(app).run(sockets=[listening])
     except KeyboardInterrupt:
         pass  # that is how it ends
     click.echo("vidseg has ended; all uploads are removed")
@@ -72,6 +70,7 @@ def bound(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen()  # who comes now waits for the model, and nobody else gets the port
         return listening
     except OSError as error:
         raise InputError(f"cannot listen on port {port} of {host} ({error.strerror}); choose another --port or --host") from None

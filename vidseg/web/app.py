@@ -44,11 +44,12 @@ class Server:
         clicks: where images are segmented: in one thread, as each that runs a network keeps memory of its own.
         runs: where clips are tracked: one after the other.
         makers: where results are written, which needs no model.
+        closing: the server is ending; no answer should go on.
     """
 
     def __init__(self, model: Model, token: str | None, idle_s: float):
         self.model, self._token = model, token
-        self.turns, self.sessions = Turns(), Sessions(idle_s)
+        self.turns, self.sessions, self.closing = Turns(), Sessions(idle_s), False
         self.clicks = ThreadPoolExecutor(1, thread_name_prefix="segment")
         self.runs = ThreadPoolExecutor(1, thread_name_prefix="track")
         self.makers = ThreadPoolExecutor(2, thread_name_prefix="results")

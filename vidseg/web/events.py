@@ -12,8 +12,8 @@ PERIOD = 0.05  # s between two looks at the file
 REPORT = 0.4  # s between two events on the progress
 
 
-async def events(job: Job, after: int, alive: Callable[[], None]) -> AsyncIterator[str]:
-    """All frames of a job after line `after`, progress, and `end`. alive: is called now and then."""
+async def events(job: Job, after: int, alive: Callable[[], bool]) -> AsyncIterator[str]:
+    """All frames of a job after line `after`, progress, and `end`. alive: whether to go on; is asked now and then."""
     number, partial, offset, reported = 0, b"", 0, REPORT
     while True:
         ended = job.ended  # before the file is read: what was written until then is all
@@ -37,7 +37,8 @@ async def events(job: Job, after: int, alive: Callable[[], None]) -> AsyncIterat
             return
         if reported >= REPORT:
             reported = 0.0
-            alive()
+            if not alive():
+                return
             yield f"event: progress\ndata: {json.dumps(job.described())}\n\n"
         await asyncio.sleep(PERIOD)
         reported += PERIOD

@@ -196,8 +196,12 @@ async def listen(session: Visitor, job: str, request: Request, last_event_id: An
     """Server-sent events: `frame` with the masks of one frame, `progress`, and at last `end`."""
     found = session.job(job)
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdecimal() else 0
-    touch = lambda: the_server(request).sessions.find(session.id)
-    return StreamingResponse(events(found, after, touch), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    def alive() -> bool:
+        the_server(request).sessions.find(session.id)  # a session in which somebody listens is not idle
+        return not the_server(request).closing
+
+    return StreamingResponse(events(found, after, alive), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
 @router.get("/sessions/{session}/jobs/{job}/file", response_class=FileResponse, responses={409: {"description": "it is not done"}})
