@@ -23,32 +23,32 @@ class TrainingClip:
     classes: np.ndarray  # [N] int, glyph of each sprite
 
 
-def training_clip(rng: np.random.Generator, size: int, frames: int, objects: int, jump: float) -> TrainingClip:
+def training_clip(rng: np.random.Generator, size: int, frames: int, objects: int, jump: float, zoom: float = 1.0) -> TrainingClip:
     """One clip of `frames` square pictures with `objects` targets, each well visible on the first frame.
 
     `jump` is the share of clips in which everything is somewhere else on every frame: they teach to look for
-    the object instead of where it last was.
+    the object instead of where it last was. `zoom` magnifies the sprites: a small picture then shows outlines as a
+    large one does, at a fraction of the cost.
     """
     while True:
-        clip = attempt(rng, size, frames, objects, rng.random() < jump)
+        clip = attempt(rng, size, frames, objects, rng.random() < jump, zoom)
         if clip is not None:
             return clip
 
 
-def attempt(rng, size, frames, objects, jumping) -> TrainingClip | None:
+def attempt(rng, size, frames, objects, jumping, zoom) -> TrainingClip | None:
     aspect = rng.choice(ASPECTS)
     count = int(rng.integers(objects, 6))  # a crowd would teach about covered shapes and little else
-    pool = all_sprites()
-    sprites = [tinted(pool[rng.integers(len(pool))], rng) for _ in range(count)]
+    sprites = [tinted(any_sprite(rng), rng) for _ in range(count)]
     if count > 1 and not jumping and rng.random() < 0.15:
         sprites[1] = sprites[0]  # identical twins: only where they are can tell them apart
     if jumping:
-        poses = np.stack([jumps(rng, frames, aspect, sizes(rng)) for _ in sprites], 1)
+        poses = np.stack([jumps(rng, frames, aspect, sizes(rng, zoom)) for _ in sprites], 1)
         camera = rng.uniform(-0.2, 0.2, (frames, 2)).astype(np.float32)
         poses[..., :2] += camera[:, None]  # jumps() places things in the picture, poses are in the world
     else:
         pace = rng.lognormal(np.log(0.03), 0.8)  # heights a frame; slow motion only teaches "stay where you were"
-        poses = np.stack([glide(rng, frames, aspect, pace * rng.uniform(0.2, 1.6), sizes(rng)) for _ in sprites], 1)
+        poses = np.stack([glide(rng, frames, aspect, pace * rng.uniform(0.2, 1.6), sizes(rng, zoom)) for _ in sprites], 1)
         camera = sway(rng, frames, 0.12) * rng.choice([0.3, 1.0, 2.0])
     for target in range(objects):
         if frames > 1 and rng.random() < (0.55 if frames > 4 else 0.35):
@@ -74,9 +74,16 @@ def attempt(rng, size, frames, objects, jumping) -> TrainingClip | None:
     return TrainingClip(images, masks, visible, owners, np.array([s.class_index for s, _ in sprites]))
 
 
-def sizes(rng) -> tuple[float, float]:
+def any_sprite(rng) -> Sprite:
+    """Mostly one that has a name: those are what anybody will ask for."""
+    named = [sprite for sprite in all_sprites() if sprite.name]
+    pool = named if rng.random() < 0.5 else all_sprites()
+    return pool[rng.integers(len(pool))]
+
+
+def sizes(rng, zoom: float) -> tuple[float, float]:
     """Range for the size of a sprite, in picture heights; now and then something big."""
-    return (0.5, 1.0) if rng.random() < 0.15 else (0.14, 0.55)
+    return (0.5, 1.0) if rng.random() < 0.15 else (0.14 * zoom, min(1.0, 0.55 * zoom))
 
 
 def jumps(rng, frames: int, aspect: float, size: tuple[float, float]) -> np.ndarray:
@@ -133,7 +140,7 @@ def prompts(rng, kind: str, masks: np.ndarray):
     """Prompts for targets on one frame.
 
     Args:
-        kind: "box" (corners moved by up to 5 % of its side) or "click" (a point inside).
+        kind: "box" (corners moved by up to 5 % of its side) or "click" (a point inside, half of the time the innermost).
         masks: [B, H, W] bool, none empty.
 
     Returns:
@@ -150,9 +157,18 @@ def prompts(rng, kind: str, masks: np.ndarray):
             labels[i] = 2, 3
         else:
             inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-            if inside.any():
-                ys, xs = np.nonzero(inside)
-            pick = rng.integers(len(ys))
-            points[i, 0] = xs[pick] + 0.5, ys[pick] + 0.5
+            points[i, 0] = click_in(rng, inside if inside.any() else mask)
             labels[i] = 1, -1
     return points, labels
+
+
+def click_in(rng, mask: np.ndarray) -> tuple[float, float]:
+    """x, y of a pixel of a mask: half of the time the one that is farthest from its border, where people click."""
+    if rng.random() < 0.5:
+        depth = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+        y, x = np.unravel_index(depth.argmax(), depth.shape)
+    else:
+        ys, xs = np.nonzero(mask)
+        pick = rng.integers(len(ys))
+        y, x = ys[pick], xs[pick]
+    return x + 0.5, y + 0.5

@@ -7,19 +7,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def focal(logits: Tensor, target: Tensor) -> Tensor:
-    """Sigmoid focal loss (alpha 0.25, gamma 2), mean over pixels. logits, target [..., H, W]; returns [...]."""
-    probability = logits.sigmoid()
-    cross = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    agreement = probability * target + (1 - probability) * (1 - target)
-    weight = 0.25 * target + 0.75 * (1 - target)
-    return (weight * (1 - agreement) ** 2 * cross).mean((-2, -1))
-
-
-def dice(logits: Tensor, target: Tensor) -> Tensor:
+def soft_iou(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - the IoU of what the logits call probable with a target in 0..1. [..., H, W] each; returns [...]."""
     probability = logits.sigmoid()
     overlap = (probability * target).sum((-2, -1))
-    return 1 - (2 * overlap + 1) / (probability.sum((-2, -1)) + target.sum((-2, -1)) + 1)
+    return 1 - (overlap + 1) / (probability.sum((-2, -1)) + target.sum((-2, -1)) - overlap + 1)
+
+
+def outline_error(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy as a share of the object's area: a border that is off by a pixel costs a small thing more.
+
+    Neither side of the border weighs more. (SAM's focal loss weighs background three times as much, and masks shrink.)
+    """
+    cross = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum((-2, -1))
+    return cross / (target.sum((-2, -1)) + 20)
+
+
+def full_size_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Loss [B] of masks [B, h, w] against the truth [B, H, W] at the size of the picture, where they are used."""
+    large = F.interpolate(logits[:, None], size=masks.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    return outline_error(large, masks) + soft_iou(large, masks)
 
 
 def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
@@ -43,13 +50,15 @@ def mask_loss(masks: Tensor, ious: Tensor, target: Tensor, balance: float) -> tu
         masks: [B, 4, h, w] logits before the object-score gate; token 0 is the single mask, 1–3 the candidates.
         ious: [B, 4] predicted IoU.
         target: [B, h, w] coverage of each low-resolution pixel by the object, 0..1.
-        balance: weight of the class-balanced cross-entropy that keeps early training from "all background".
+        balance: share of the class-balanced cross-entropy that keeps early training from "all background".
 
     Returns:
         loss [B], and the IoU [B] of the candidate with the highest predicted IoU.
     """
     wide = target[:, None].expand_as(masks)
-    each = 20 * focal(masks, wide) + dice(masks, wide)
+    each = soft_iou(masks, wide)
+    if balance < 1:
+        each = each + (1 - balance) * outline_error(masks, wide)
     if balance > 0:
         each = each + balance * balanced_bce(masks, wide)
     true_iou = mask_iou(masks.detach(), wide)
@@ -63,40 +72,58 @@ def mask_loss(masks: Tensor, ious: Tensor, target: Tensor, balance: float) -> tu
 class TrainingHeads(nn.Module):
     """Extra predictions that teach the encoder and the memory attention directly. Never exported."""
 
-    def __init__(self, dim: int, classes: int):
+    def __init__(self, dim: int, fine_dim: int, classes: int):
         super().__init__()
         self.sprite = nn.Linear(dim, classes + 1)  # which glyph is in this cell (0: none)
         self.extent = nn.Linear(dim, 4)  # centre offset and size of that sprite, in pictures
         self.outline = nn.Linear(dim, 16)  # 4×4 sub-cells: any sprite at all?
         self.target = nn.Linear(dim, 16)  # 4×4 sub-cells of memory-conditioned tokens: the target?
+        # The same at stride 8, from the trunk alone: which side of a border is the thing is known only by what it is.
+        self.fine_sprite = nn.Linear(fine_dim, classes + 1)
+        self.fine_outline = nn.Linear(fine_dim, 4)
 
-    def subcells(self, layer: nn.Linear, features: Tensor) -> Tensor:
-        """features [B, C, H, W] → logits [B, 4H, 4W]."""
-        return F.pixel_shuffle(layer(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), 4)[:, 0]
-
-    def image_loss(self, features: Tensor, owners: Tensor, classes: list[Tensor]) -> Tensor:
-        """features [N, C, h, w] of N images; owners [N, H, W] int64 (0 none); classes: glyphs a sprite, per image."""
-        count, _, height, width = features.shape
-        step = owners.shape[-1] // width
-        centre = owners[:, step // 2 :: step, step // 2 :: step]
-        table = torch.zeros(count, 1 + max(len(c) for c in classes), dtype=torch.long, device=features.device)
+    def image_loss(self, features: Tensor, fine: Tensor, owners: Tensor, classes: list[Tensor]) -> Tensor:
+        """features [N, C, h, w] and fine features [N, 2h, 2w, C'] of N images; owners [N, H, W] int64 (0 none); classes:
+        glyphs a sprite, per image."""
+        table = torch.zeros(len(owners), 1 + max(len(c) for c in classes), dtype=torch.long, device=features.device)
         for i, glyphs in enumerate(classes):
             table[i, 1 : 1 + len(glyphs)] = glyphs + 1
         tokens = features.permute(0, 2, 3, 1)
-        label = table.gather(1, centre.flatten(1)).view_as(centre)
-        weight = torch.where(label > 0, 1.0, 0.1)
-        glyph_loss = (F.cross_entropy(self.sprite(tokens).flatten(0, 2), label.flatten(), reduction="none")
-                      * weight.flatten()).sum() / weight.sum()
-        fine = F.avg_pool2d((owners > 0).float()[:, None], step // 4)[:, 0]
-        outline_loss = F.binary_cross_entropy_with_logits(self.subcells(self.outline, features), fine)
-        boxes, has = extents(centre, table.shape[1])
+        boxes, has = extents(centres(owners, tokens), table.shape[1])
         error = (self.extent(tokens) - boxes).abs().sum(-1)
-        return 0.5 * glyph_loss + outline_loss + (error * has).sum() / has.sum().clamp(min=1)
+        return (0.5 * glyph_loss(self.sprite, tokens, owners, table) + outline_loss(self.outline, tokens, owners)
+                + 0.5 * glyph_loss(self.fine_sprite, fine, owners, table) + outline_loss(self.fine_outline, fine, owners)
+                + (error * has).sum() / has.sum().clamp(min=1))
 
     def target_loss(self, features: Tensor, target: Tensor) -> Tensor:
         """features [B, C, h, w] conditioned on memory; target [B, 4h, 4w]; returns [B]."""
-        logits = self.subcells(self.target, features)
-        return balanced_bce(logits, target) + 0.5 * dice(logits, target)
+        logits = subcells(self.target, features.permute(0, 2, 3, 1))
+        return balanced_bce(logits, target) + 0.5 * soft_iou(logits, target)
+
+
+def subcells(layer: nn.Linear, tokens: Tensor) -> Tensor:
+    """tokens [B, h, w, C] and a layer with k·k outputs → logits [B, k·h, k·w]."""
+    return F.pixel_shuffle(layer(tokens).permute(0, 3, 1, 2), int(layer.out_features**0.5))[:, 0]
+
+
+def centres(owners: Tensor, tokens: Tensor) -> Tensor:
+    """Owner of the pixel in the middle of each cell: owners [N, H, W] at the size of tokens [N, h, w, C]."""
+    step = owners.shape[-1] // tokens.shape[2]
+    return owners[:, step // 2 :: step, step // 2 :: step]
+
+
+def glyph_loss(layer: nn.Linear, tokens: Tensor, owners: Tensor, table: Tensor) -> Tensor:
+    """Cross-entropy of the glyph (table [N, owners + 1], 0 none) that owns a cell; cells without one weigh a tenth."""
+    centre = centres(owners, tokens)
+    label = table.gather(1, centre.flatten(1)).flatten()
+    weight = torch.where(label > 0, 1.0, 0.1)
+    return (F.cross_entropy(layer(tokens).flatten(0, 2), label, reduction="none") * weight).sum() / weight.sum()
+
+
+def outline_loss(layer: nn.Linear, tokens: Tensor, owners: Tensor) -> Tensor:
+    logits = subcells(layer, tokens)
+    any_sprite = F.avg_pool2d((owners > 0).float()[:, None], owners.shape[-1] // logits.shape[-1])[:, 0]
+    return F.binary_cross_entropy_with_logits(logits, any_sprite)
 
 
 def extents(owner: Tensor, owners: int) -> tuple[Tensor, Tensor]:

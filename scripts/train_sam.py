@@ -24,17 +24,19 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
 from demo_world import all_sprites
+from muon import Muon
 from sam_data import MIN_VISIBLE, RECENT, prompts, training_clip
-from sam_loss import TrainingHeads, mask_iou, mask_loss
-from sam_stills import decode, make_stills, run_stills
+from sam_loss import TrainingHeads, full_size_loss, mask_iou, mask_loss
+from sam_stills import decode, encode, make_stills, run_stills
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "vidseg/demo/sam/config.yaml"
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 # share of the budget, picture side, frames a clip, clips a step and process (two objects each)
 PHASES = [(0.04, 128, 1, 16), (0.03, 128, 2, 8), (0.03, 128, 3, 6), (0.34, 128, 7, 4), (0.13, 256, 7, 2), (0.12, 320, 7, 1),
-          (0.08, 352, 7, 1), (0.23, 384, 7, 1)]
-STILLS_FROM = 0.77  # from this share of the budget on, every other step is one of stills
+          (0.08, 352, 7, 1), (0.10, 256, 7, 2), (0.13, 384, 7, 1)]
+STILLS_FROM = 0.77  # from this share of the budget on, two steps of three are stills, and things are as large as in FULL pixels
+FULL = 384
 STILLS = 4  # pictures of such a step and process
 OBJECTS = 2
 
@@ -57,10 +59,10 @@ def normalised(images: torch.Tensor) -> torch.Tensor:
     return (images / 255 - MEAN.to(images.device)) / STD.to(images.device)
 
 
-def make_batch(rng, side, frames, clips, progress):
+def make_batch(rng, side, frames, clips, progress, zoom=1.0):
     """Stack `clips` training clips and choose the prompt. Objects lie clip by clip along B = clips · OBJECTS."""
     jump = 0.7 - 0.5 * progress if progress < 0.85 else 0.05  # end as the world is: things move, they do not jump
-    made = [training_clip(rng, side, frames, OBJECTS, jump) for _ in range(clips)]
+    made = [training_clip(rng, side, frames, OBJECTS, jump, zoom) for _ in range(clips)]
     kind = rng.choice(["box", "mask", "click"], p=[0.55, 0.35, 0.10]) if frames > 1 else rng.choice(["box", "click"], p=[0.85, 0.15])
     first = np.concatenate([clip.masks[0] for clip in made])
     points = None if kind == "mask" else tuple(map(torch.from_numpy, prompts(rng, kind, first)))
@@ -92,15 +94,15 @@ def missed(rng, frames: int, count: int) -> np.ndarray:
     return wrong
 
 
-def run_clip(model, heads, batch, balance: float, fine: float):
+def run_clip(model, heads, batch, balance: float, fine: bool):
     """Loss of one batch of clips, frame by frame with the memory in between as at inference. Returns loss and figures."""
     images, masks = batch["images"], batch["masks"].float()
     frames, clips = images.shape[:2]
     side = images.shape[-1]
-    out = model.forward_image(images.flatten(0, 1))
+    out, sharp = encode(model, images.flatten(0, 1))
     _, feats, positions, sizes = model._prepare_backbone_features(out)
     top = out["backbone_fpn"][-1]
-    loss = heads.image_loss(top, batch["owners"].flatten(0, 1), batch["classes"] * frames)
+    loss = heads.image_loss(top, sharp, batch["owners"].flatten(0, 1), batch["classes"] * frames)
     figures = {"image": loss.item()}
     low = F.avg_pool2d(masks, 4)  # T B h w
     bank = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
@@ -127,10 +129,8 @@ def run_clip(model, heads, batch, balance: float, fine: float):
             chosen = torch.zeros_like(iou, dtype=torch.long) if single else guess[:, 1:].argmax(1) + 1
             rows = torch.arange(len(chosen), device=logits.device)
             picked = logits[rows, chosen]
-            if fine > 0:  # boundaries at the size of the picture, for the mask that will be used
-                large = F.interpolate(picked[:, None], size=(side, side), mode="bilinear", align_corners=False)[:, 0]
-                edge = F.binary_cross_entropy_with_logits(large, masks[t], reduction="none").mean((1, 2))
-                each = each + fine * edge * (side * side / 40) / masks[t].sum((1, 2)).clamp(min=60)
+            if fine:  # boundaries at the size of the picture, for the mask that will be used
+                each = each + full_size_loss(picked, masks[t])
             if t > 0:
                 each = each + heads.target_loss(features, low[t])
                 ious.append((mask_iou(picked.detach(), low[t]), present))
@@ -179,7 +179,7 @@ def evaluate(model, heads, device) -> dict:
         batch = make_batch(rng, 256, 12, 1, 1.0)
         batch["points"] = tuple(map(torch.from_numpy, prompts(rng, "box", batch["masks"][0].numpy())))
         batch["truth"][:], batch["missed"][:], batch["start"] = False, False, 1
-        _, figures = run_clip(model, heads, to_device(batch, device), 0.0, 0.0)
+        _, figures = run_clip(model, heads, to_device(batch, device), 0.0, False)
         for key, value in figures.items():
             if np.isfinite(value):
                 totals.setdefault(key, []).append(value)
@@ -201,7 +201,7 @@ def phase_at(progress: float):
 
 
 def rate(progress: float, step: int) -> float:
-    """Warm-up of 100 steps, flat to 45 % of the budget, then linear to 1 %."""
+    """Warm-up of 100 steps (again where a run goes on), flat to 45 % of the budget, then linear to 1 %."""
     late = max(0.0, (progress - 0.45) / 0.55)
     return min(1.0, (step + 1) / 100) * (1 - 0.99 * late)
 
@@ -223,20 +223,18 @@ def train(rank: int, options: argparse.Namespace, meeting: str) -> None:
     if options.processes > 1:
         dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=options.processes)
     clock = time.perf_counter if device.startswith("cuda") else time.process_time
-    model, heads = build().to(device), TrainingHeads(128, len(all_sprites())).to(device)
+    model, heads = build().to(device), TrainingHeads(128, 48, len(all_sprites())).to(device)
     with torch.no_grad():
         model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(2.0)
     both = torch.nn.ModuleDict({"model": model, "heads": heads}).train()
-    decayed = [p for p in both.parameters() if p.ndim > 1]
-    plain = [p for p in both.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
-                                  lr=1e-3, betas=(0.9, 0.98))
+    optimisers = optimisers_of(model, heads)
     average = {k: v.detach().clone() for k, v in both.state_dict().items()}
     step, spent = 0, 0.0
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         both.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
+        for optimiser, state in zip(optimisers, saved["optimisers"]):
+            optimiser.load_state_dict(state)
         average, step, spent = saved["average"], saved["step"], saved["spent"]
         print(f"resumed at step {step}, {spent / 60:.1f} minutes", flush=True)
     rng = np.random.default_rng([options.seed, step, rank])
@@ -244,31 +242,35 @@ def train(rank: int, options: argparse.Namespace, meeting: str) -> None:
     began, budget = clock() - spent, options.minutes * 60
     last_log = last_save = last_eval = spent
     recent: dict[str, list] = {}
+    first = step
     parent = os.getppid()
     while spent < budget and os.getppid() == parent:  # left behind, it would write over the checkpoint of the next run
         progress = spent / budget
         side, frames, clips = phase_at(progress)
         set_image_size(model, side)
+        zoom = FULL / side if progress >= STILLS_FROM else 1.0
         # Chosen by the step, so that no process waits for another.
-        if progress >= STILLS_FROM and step % 2 > 0:
-            batch = to_device(make_stills(rng, side, STILLS * options.batch_scale), device)
+        if progress >= STILLS_FROM and step % 3 > 0:
+            batch = to_device(make_stills(rng, side, STILLS * options.batch_scale, zoom), device)
             batch["images"] = normalised(batch["images"])
-            loss, figures = run_stills(model, heads, batch, float(side >= 256), rng)
+            loss, figures = run_stills(model, heads, batch, rng)
         else:
             if frames > 1 and step % 10 == 9:  # stills all along
                 frames, clips = 1, 2 * clips
-            batch = make_batch(rng, side, frames, clips * options.batch_scale, progress)
-            loss, figures = run_clip(model, heads, to_device(batch, device), max(0.0, 1 - step / 1500), float(side >= 256))
-        for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * rate(progress, step)
-        optimiser.zero_grad(set_to_none=True)
+            batch = make_batch(rng, side, frames, clips * options.batch_scale, progress, zoom)
+            loss, figures = run_clip(model, heads, to_device(batch, device), max(0.0, 1 - step / 1500), side >= 256)
+        for optimiser in optimisers:
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = 1e-3 * rate(progress, step - first)
         loss.backward()
         spent = clock() - began
         if options.processes > 1:
             spent = share(list(both.parameters()), spent, rank, options.processes)
         norm = torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
         if torch.isfinite(norm):
-            optimiser.step()
+            for optimiser in optimisers:
+                optimiser.step()
         step += 1
         if rank > 0:
             continue
@@ -293,9 +295,19 @@ def train(rank: int, options: argparse.Namespace, meeting: str) -> None:
             last_log, recent = spent, {}
         if spent - last_save > 180:
             last_save = spent
-            save(checkpoint, both, optimiser, average, step, spent)
+            save(checkpoint, both, optimisers, average, step, spent)
     if rank == 0 and os.getppid() == parent:
-        save(checkpoint, both, optimiser, average, step, spent)
+        save(checkpoint, both, optimisers, average, step, spent)
+
+
+def optimisers_of(model, heads) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices within the network, AdamW for the rest, with one learning rate: Muon's is scaled to match."""
+    inner, matrices, others, plain = ("image_encoder.trunk.blocks", "memory_", "sam_mask_decoder.transformer"), [], [], []
+    for name, parameter in [*model.named_parameters(), *heads.named_parameters()]:
+        kind = plain if parameter.ndim <= 1 else matrices if parameter.ndim == 2 and name.startswith(inner) else others
+        kind.append(parameter)
+    return [Muon(matrices, lr=1e-3),
+            torch.optim.AdamW([{"params": others, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}], lr=1e-3, betas=(0.9, 0.98))]
 
 
 def share(parameters: list, spent: float, rank: int, processes: int) -> float:
@@ -310,9 +322,9 @@ def share(parameters: list, spent: float, rank: int, processes: int) -> float:
     return float(flat[-1])
 
 
-def save(path: Path, both, optimiser, average, step, spent) -> None:
+def save(path: Path, both, optimisers, average, step, spent) -> None:
     scratch = path.with_suffix(".tmp")
-    torch.save({"model": both.state_dict(), "optimiser": optimiser.state_dict(), "average": average, "step": step,
+    torch.save({"model": both.state_dict(), "optimisers": [one.state_dict() for one in optimisers], "average": average, "step": step,
                 "spent": spent}, scratch)
     scratch.replace(path)
 
