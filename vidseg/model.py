@@ -202,6 +202,7 @@ class Model:
         allow_overlap: bool = False,
         start: float | None = None,
         end: float | None = None,
+        reserved: Iterable[int] = (),
         between: Callable[[], None] | None = None,
     ) -> Tracking:
         """Follow objects through a clip.
@@ -231,6 +232,7 @@ class Model:
                 the detector may find it again by its looks. (Where it looks again: else objects are carried to the end.)
             allow_overlap: keep masks as the network draws them; else every pixel belongs to one object at most.
             start, end: part of the clip in seconds after its first frame.
+            reserved: ids that nothing that is found gets, since they are those of others in an earlier run.
             between: is called before each frame that is worked on, also those before the first one comes out, so that others
                 get their turn on the model. What it raises ends the run.
 
@@ -265,4 +267,4 @@ class Model:
         phrases = [] if prompt is None else parse_phrases(prompt)
         return Tracking(
             clip if isinstance(clip, Clip) else Clip(clip), self.propagator(), self.detector if phrases else None, phrases, pointed=pointed, prompts=by_frame, keyframe=keyframe,
-            redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap, start=start, end=end, between=between)
+            redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap, start=start, end=end, reserved=reserved, between=between)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 
 from vidseg.identity import ENOUGH, Known
@@ -17,6 +17,7 @@ class Objects:
 
     Args:
         by_hand: numbers that the user gives to objects, and what each is called (None: nothing yet).
+        reserved: numbers that no object gets by itself, since others had them before.
 
     Attributes:
         known: what is known of each object, by id.
@@ -25,13 +26,14 @@ class Objects:
         keyframe: number of the frame the first one was found on; None as long as there is none.
     """
 
-    def __init__(self, by_hand: Mapping[int, str | None] | None = None):
+    def __init__(self, by_hand: Mapping[int, str | None] | None = None, reserved: Iterable[int] = ()):
         self.known: dict[int, Known] = {}
         self.labels: dict[int, str] = {}
         self.seen: dict[int, int] = {}
         self.keyframe: int | None = None
         self._next_id = 1
         self._by_hand = dict(by_hand or {})
+        self._taken = {*self._by_hand, *reserved}
 
     def reserve(self, count: int) -> range:
         """Ids that nobody has had before."""
@@ -75,7 +77,7 @@ class Objects:
         known = self.known[object_id]
         if known.confirmed:
             return
-        self._give(known, next(number for number in count(1) if number not in self.labels and number not in self._by_hand))
+        self._give(known, next(number for number in count(1) if number not in self.labels and number not in self._taken))
 
     def _give(self, known: Known, number: int) -> None:
         known.number = number

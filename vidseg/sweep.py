@@ -41,6 +41,7 @@ class Sweep:
         origin: the frame that a sweep backwards starts before: it has been looked at. None: the sweep goes forwards.
         looking: whether to look at all; else only what the propagator has, or is pointed at, is carried along.
         pointed: what the user points at, by frame number. Frames that were taken are removed.
+        between: is called before each frame on which objects are carried back. What it raises ends the sweep.
 
     Attributes:
         waiting: frames that were taken, but not handed out.
@@ -60,6 +61,7 @@ class Sweep:
         origin: Frame | None = None,
         looking: bool = True,
         pointed: dict[int, list[ObjectPrompt]] | None = None,
+        between: Callable[[], None] | None = None,
     ):
         self.objects, self.propagator = objects, propagator
         self.waiting: list[WaitingFrame] = []
@@ -67,6 +69,7 @@ class Sweep:
         self.looks = looking
         self._scanning, self._reverse = scanning, origin is not None
         self.pointed = pointed or {}
+        self._between = between
         self._undecided = frozenset(objects.unsure())  # newcomers of the origin: it takes both directions to doubt them
         self._cuts = SceneCuts(frame_rate) if redetect else None
         if self._cuts and origin:
@@ -203,6 +206,8 @@ class Sweep:
         back = self.propagator.branch(fresh)
         empty = dict.fromkeys(fresh, 0)
         for waiting in reversed(past):
+            if self._between is not None:
+                self._between()
             features = self.propagator.embed(waiting.frame.image)
             masks = back.step(features, waiting.frame.index, not self._reverse)
             others = [logits > 0 for logits in waiting.logits.values()]

@@ -7,7 +7,7 @@ forwards alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ class Tracking:
         forget_after: seconds out of view after which an object is carried no further; it can still be found again.
         allow_overlap: keep masks as the network draws them; else every pixel has one owner at most.
         start, end: part of the clip in seconds, None for all of it.
+        reserved: ids that no object gets that is found, since others had them in an earlier run.
         between: is called before each frame that is worked on, in whatever direction. What it raises ends the run.
 
     Attributes:
@@ -66,6 +67,7 @@ class Tracking:
         allow_overlap: bool = False,
         start: float | None = None,
         end: float | None = None,
+        reserved: Iterable[int] = (),
         between: Callable[[], None] | None = None,
     ):
         self.clip = clip
@@ -75,7 +77,7 @@ class Tracking:
         self._prompts = {index: fitted(some, clip.info.width, clip.info.height) for index, some in (prompts or {}).items()}
         by_hand = [one for some in (self._pointed, *(self._prompts[index] for index in sorted(self._prompts))) for one in some]
         names = {one.id: one.label for one in by_hand if one.label is not None}  # the same on all frames
-        self.objects = Objects({one.id: names.get(one.id) for one in by_hand})
+        self.objects = Objects({one.id: names.get(one.id) for one in by_hand}, reserved)
         self._propagator = propagator
         self._detector, self._phrases = detector, list(phrases)
         self._wanted = "first" if self._pointed and keyframe == "auto" else keyframe
@@ -182,7 +184,7 @@ class Tracking:
         looking = self._detector is not None and (origin is None or (self._wanted != "auto" and self._redetect is not None))
         return Sweep(
             self.objects, propagator, self._find, self._redetect, self._forget_after, self.clip.info.frame_rate or 25,
-            scanning=self._wanted == "auto", origin=origin, looking=looking, pointed=None if origin else self._prompts)
+            scanning=self._wanted == "auto", origin=origin, looking=looking, pointed=None if origin else self._prompts, between=self._between)
 
     # -- what lies before it -------------------------------------------------------------------------------------------
 

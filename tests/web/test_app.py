@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 import vidseg
 from tests.web.conftest import TestClient, begin, run
@@ -63,8 +64,8 @@ def test_any_frame_of_a_clip(client, visitor):
         answer = client.get(f"{visitor}/media/{media}/frames/{index}")
         picture = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
         assert np.abs(picture.astype(int) - frames[index]).mean() < 4
-    assert client.get(f"{visitor}/media/{media}/frames/192").status_code == 404
-    assert client.get(f"{visitor}/media/{media}/frames/-1").status_code == 404
+    assert client.get(f"{visitor}/media/{media}/frames/192").status_code == 416
+    assert client.get(f"{visitor}/media/{media}/frames/-1").status_code == 416
 
 
 def test_tracking_correcting_and_taking_away(client, visitor):
@@ -102,6 +103,63 @@ def test_tracking_correcting_and_taking_away(client, visitor):
             archive = zipfile.ZipFile(io.BytesIO(answer.content))
             mask = cv2.imdecode(np.frombuffer(archive.read(f"mask-{cat['id']}/000060.png"), np.uint8), cv2.IMREAD_GRAYSCALE) > 0
             assert np.array_equal(mask, decode_mask(cat["mask"]))
+
+
+def result(client, visitor, place, **wanted) -> tuple[str, bytes]:
+    """Name and content of a file that has been made."""
+    job = client.post(f"{place}/results", json=wanted).json()["job"]
+    end = run(client, visitor, job)[1]
+    assert end["state"] == "done", end
+    return end["file"], client.get(f"{visitor}/jobs/{job}/file").content
+
+
+CAT = {"id": 4, "label": "cat", "box": [60, 150, 165, 250]}
+
+
+@pytest.fixture
+def short(client, visitor) -> str:
+    """Path of the first 20 frames of the park, in which CAT has been tracked."""
+    import av
+
+    packed = io.BytesIO()
+    with av.open(packed, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for frame in vidseg.video.Clip(SAMPLES / "park.mp4").frames():
+            if frame.index < 20:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")))
+        container.mux(stream.encode())
+    place = f"{visitor}/media/{client.post(f'{visitor}/media?name=park.mp4', content=packed.getvalue()).json()['media']}"
+    assert run(client, visitor, client.post(f"{place}/track", json={"prompts": {"0": [CAT]}}).json()["job"])[1]["done"] == 20
+    return place
+
+
+def test_results_of_a_clip_are_made_as_render_and_export_do(client, visitor, short, tmp_path):
+    place = short
+    for wrong in ({"style": ["glitter"]}, {"background": "red", "style": ["spotlight"]}, {"background": "nocolour"}, {"background": "../x.png"}, {"opacity": 2}):
+        assert client.post(f"{place}/results", json={"kind": "overlay", "drawing": wrong}).status_code == 422, wrong
+    name, content = result(client, visitor, place, kind="overlay", drawing={"background": "red", "height": 90, "side_by_side": True, "file": "gif"})
+    assert name == "park.tracked.gif"
+    (tmp_path / name).write_bytes(content)
+    first = next(iter(vidseg.video.Clip(tmp_path / name).frames())).image
+    assert first.shape[:2] == (90, 320) and np.abs(first[2:20, 300:318].astype(int) - (255, 0, 0)).max() < 40
+    name, content = result(client, visitor, place, kind="coco", sampling={"every": 8, "images": True})
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    assert name == "park.coco.zip" and sorted(Path(one).name for one in archive.namelist() if one.endswith(".jpg")) == [f"park_{index:06d}.jpg" for index in (0, 8, 16)]
+    described = json.loads(archive.read("result.coco.json"))
+    assert {one["file_name"] for one in described["images"]} <= {one.removeprefix("result.images/").removeprefix("result.coco.images/") for one in archive.namelist()}
+
+
+def test_a_correction_that_is_cancelled_at_once_keeps_the_tracks(client, visitor, short):
+    place = short
+    before = result(client, visitor, place, kind="tracks")[1]
+    server = client.app.state.server
+    with server.turns.turn():  # the run waits for it
+        job = client.post(f"{place}/track", json={"from_frame": 10, "prompts": {"10": [CAT]}}).json()["job"]
+        until(lambda: client.get(f"{visitor}/jobs/{job}").json()["state"] == "running")
+        client.delete(f"{visitor}/jobs/{job}")
+    assert run(client, visitor, job)[1]["state"] == "cancelled"
+    assert result(client, visitor, place, kind="tracks")[1] == before
 
 
 def test_results_of_an_image_have_what_is_on_the_page(client, visitor):
@@ -166,6 +224,11 @@ def test_the_token(model):
         assert client.post("/api/sessions", headers={"Authorization": "Bearer sesame"}).status_code == 201
 
 
+def test_pages_elsewhere_begin_no_session(client):
+    assert client.post("/api/sessions", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert client.post("/api/sessions", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 201
+
+
 def test_other_names_of_this_machine_are_refused(model):
     with TestClient(create_app(model, hosts=["localhost"]), base_url="http://evil.example") as client:
         assert client.get("/api/info").status_code == 400
@@ -189,10 +252,13 @@ def test_what_a_killed_server_left_behind_is_removed(model, tmp_path, monkeypatc
     gone = os.spawnlp(os.P_NOWAIT, "true", "true")
     os.waitpid(gone, 0)
     left, other, own = (tmp_path / f"{ROOT}{name}" for name in (f"{gone}-abc", "holiday-photos", f"{os.getppid()}-abc"))
-    for folder in (left, other, own):
+    same = tmp_path / f"{ROOT}{os.getpid()}-abc"  # of a container that was killed: the next one has its number
+    for folder in (left, other, own, same):
         folder.mkdir()
-    with TestClient(create_app(model)):
-        assert not left.exists() and other.exists() and own.exists()
+    with TestClient(create_app(model)) as client:
+        assert not left.exists() and other.exists() and own.exists() and not same.exists()
+        with TestClient(create_app(model)):
+            assert client.app.state.server.sessions.folder.exists()  # of this process, and in use
 
 
 def until(what, seconds: float = 60.0) -> None:

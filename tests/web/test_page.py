@@ -144,6 +144,17 @@ def test_the_keyboard_alone(page):
     page.wait_for_function("document.querySelector('#status').textContent !== ''")
     (prompt,) = page.evaluate("[...vidseg.state.prompts.get(0).values()]")
     assert prompt["points"] == [[540, 320]] and prompt["point_labels"] == [1]
+    page.keyboard.press("n")
+    page.focus("#masks")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("b")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowDown")
+    page.eval_on_selector("#status", "node => { node.textContent = '' }")
+    page.keyboard.press("b")
+    page.wait_for_function("document.querySelector('#status').textContent !== ''")
+    assert page.evaluate("[...vidseg.state.prompts.get(0).values()].map(one => one.box)")[1] == [540, 335, 630, 425]
 
 
 def test_a_clip_found_tracked_corrected_and_taken_away(page):

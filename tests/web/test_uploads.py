@@ -1,6 +1,7 @@
 """Uploads that are no good: each gets a clear 4xx, and leaves nothing behind."""
 
 import asyncio
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -75,6 +76,61 @@ def test_too_many_bytes(client, visitor, monkeypatch):
 def test_too_long_clips(client, visitor, monkeypatch):
     monkeypatch.setattr(limits, "SECONDS", 5)
     assert client.post(f"{visitor}/samples/park.mp4").status_code == 413
+
+
+def recording(frames: int) -> bytes:
+    """A WebM that does not say how long it is, as browsers record them."""
+    import av
+
+    class Pipe(io.RawIOBase):
+        content = b""
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            Pipe.content += bytes(data)
+            return len(data)
+
+    with av.open(Pipe(), "w", format="webm") as container:
+        stream = container.add_stream("libvpx", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 4 * number, np.uint8), format="rgb24")))
+        container.mux(stream.encode())
+    return Pipe.content
+
+
+def test_recordings_that_do_not_say_how_long_they_are(client, visitor, monkeypatch):
+    media = client.post(f"{visitor}/media?name=me.webm", content=recording(30)).json()
+    assert media["frame_count"] == 30 and abs(media["duration"] - 1.2) < 0.1
+    monkeypatch.setattr(limits, "SECONDS", 1)
+    assert client.post(f"{visitor}/media?name=me.webm", content=recording(30)).status_code == 413
+
+
+def test_uploads_at_the_same_time_share_the_bounds(client, visitor, monkeypatch):
+    session = client.app.state.server.sessions.find(visitor.split("/")[-1])
+    monkeypatch.setattr(limits, "STORED", limits.BYTES + 500)
+    with session.receiving() as first, session.receiving() as second:
+        assert (first, second) == (limits.BYTES, 500) and session.busy
+    monkeypatch.setattr(limits, "MEDIA", 1)
+    with session.receiving(), pytest.raises(HTTPException, match="files already"), session.receiving():
+        pass
+    assert not session.busy
+
+
+def test_too_large_requests(client, visitor, monkeypatch):
+    media = client.post(f"{visitor}/samples/desk.png").json()["media"]
+    monkeypatch.setattr(limits, "JSON", 1000)
+    for place in (f"{visitor}/media/{media}/segment", "/api/sessions/nobody/media/none/track"):
+        answer = client.post(place, json={"text": "x" * 2000})
+        assert answer.status_code == 413, answer.text
+
+
+def test_masks_larger_than_any_picture(client, visitor):
+    media = client.post(f"{visitor}/samples/desk.png").json()["media"]
+    mask = {"size": [60_000, 60_000], "counts": "PPYo10"}
+    assert client.post(f"{visitor}/media/{media}/segment", json={"prompts": [{"id": 1, "mask": mask}]}).status_code == 422
 
 
 class Slow:

@@ -8,6 +8,7 @@ import secrets
 import socket
 import threading
 import webbrowser
+from urllib.parse import quote
 
 import click
 
@@ -44,8 +45,11 @@ def serve(preset, sam, detector, device, dtype, compile, host, port, open_page) 
         model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, compile=compile)
         load_quickly(model, model.names["detector"] is not None)
         leave_a_core()
-    app = create_app(model, token=token, hosts=["127.0.0.1", "localhost", host] if local else None)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/{f'#token={token}' if token else ''}"
+    # With a token, a page elsewhere can do nothing, whatever name it goes by; and a proxy may have a name of its own.
+    app = create_app(model, token=token, hosts=None if token else ["127.0.0.1", "localhost", host, f"[{host}]"])
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    secret = f"#token={quote(token, safe='')}" if token else ""
+    address = f"http://{name}:{port}/{secret}"
     click.echo(f"vidseg is at {address} (Ctrl-C ends it)")
     if open_page:
         threading.Timer(0.5, webbrowser.open, [address]).start()

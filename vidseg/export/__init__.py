@@ -11,6 +11,7 @@ output: the file to write, or the folder, which exists and is empty. images: an 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def export(
     output: str | os.PathLike | None = None,
     *,
     clip: str | os.PathLike | None = None,
+    name: str | None = None,
     every: int = 1,
     min_score: float = 0.0,
     images: bool = False,
@@ -68,6 +70,7 @@ def export(
 
     format: a name of FORMATS. output: by default named like the tracks file, and beside it.
     clip: where the images come from; by default the clip that the tracks file names.
+    name: what images of one tracks file are called; by default like that file.
     every: keep the first frame of the tracks and each that is a multiple of so many frames later.
     min_score: leave out objects with a lower score. images: write the frames as images beside the file.
     InputError for tracks or a clip that cannot be used, OutputError for an output that cannot be written.
@@ -80,8 +83,10 @@ def export(
         raise InputError(f"{format!r} is not a format; choose one of {', '.join(FORMATS)}")
     paths = [tracks] if isinstance(tracks, (str, os.PathLike)) else list(tracks)
     _check(paths, format, chosen, clip, every, images)
+    if name is not None and (len(paths) > 1 or not re.fullmatch(r"[\w-]+", name)):
+        raise InputError(f"images cannot be called {name!r}; give letters, digits, _ and -, for one tracks file")
     write = import_module(f"vidseg.export.{chosen.module}").write  # before the output is checked: it may lack a package
-    sources: list[Source] = open_sources(paths, clip, every, min_score, find_clips=images or format == "yolo-seg")
+    sources: list[Source] = open_sources(paths, clip, every, min_score, find_clips=images or format == "yolo-seg", name=name)
     output = _output(output, sources, paths, chosen)
     beside = output.with_name(f"{output.stem}.images") if images else None
     read = [*paths, *(source.clip for source in sources if source.clip is not None)]

@@ -45,21 +45,24 @@ class Source:
         return sum(1 for _ in read_frames(self.tracks, self.every, min_score=float("inf")))
 
 
-def open_sources(paths: Sequence[str | os.PathLike], clip, every: int, min_score: float, find_clips: bool) -> list[Source]:
-    """Open the tracks files. InputError if one is none, is given twice, or has a clip that is needed and not there."""
+def open_sources(paths: Sequence[str | os.PathLike], clip, every: int, min_score: float, find_clips: bool, name: str | None = None) -> list[Source]:
+    """Open the tracks files. InputError if one is none, is given twice, or has a clip that is needed and not there.
+
+    name: of the images of a single one; None: like the file.
+    """
     sources, names, files = [], set(), set()
     for path in paths:
         tracks = read_tracks(path)
         if os.path.realpath(path) in files:
             raise InputError(f"{path} was given twice; give each tracks file once")
         files.add(os.path.realpath(path))
-        name = stem = _stem(Path(path))
+        called = stem = name or _stem(Path(path))
         copies = 1
-        while name.casefold() in names:  # files of one name in several folders
+        while called.casefold() in names:  # files of one name in several folders
             copies += 1
-            name = f"{stem}-{copies}"
-        names.add(name.casefold())
-        sources.append(Source(tracks, name, _clip(tracks, clip) if find_clips else None, every, min_score))
+            called = f"{stem}-{copies}"
+        names.add(called.casefold())
+        sources.append(Source(tracks, called, _clip(tracks, clip) if find_clips else None, every, min_score))
     return sources
 
 

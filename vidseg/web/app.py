@@ -59,7 +59,10 @@ class Server:
     def token_needed(self) -> bool:
         return self._token is not None
 
-    def check_token(self, request: Request) -> None:
+    def check_visitor(self, request: Request) -> None:
+        """HTTPException for who may not begin a session: a page elsewhere, or somebody without the token."""
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            raise HTTPException(403, "another page may not begin a session here; open the address that vidseg serve printed")
         given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         if self._token is not None and not secrets.compare_digest(given.encode(), self._token.encode()):
             raise HTTPException(401, "this server wants its token; open the address that it printed", {"WWW-Authenticate": "Bearer"})
@@ -99,6 +102,27 @@ class Server:
         self.sessions.close()  # and what they wrote until they noticed
 
 
+class Bounded:
+    """Refuses requests with large bodies before they lie in memory. Uploads, which go to a file, have bounds of their own."""
+
+    def __init__(self, app):
+        self._app = app
+
+    async def __call__(self, scope, receive, send):
+        received = 0
+
+        async def receiving():
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limits.JSON:
+                raise HTTPException(413, f"the request is too large: {limits.JSON >> 20} MiB at most")
+            return message
+
+        bounded = scope["type"] == "http" and not scope["path"].endswith("/media")
+        await self._app(scope, receiving if bounded else receive, send)
+
+
 class Headers:
     """Adds headers to all answers. The pages of /docs load their own scripts, and go without the policy."""
 
@@ -136,6 +160,7 @@ def create_app(model: Model, *, token: str | None = None, idle_s: float = 1800, 
 
     app = FastAPI(title="vidseg", version=vidseg.__version__, description=__doc__, lifespan=lifespan, redoc_url=None)
     app.state.server = server
+    app.add_middleware(Bounded)
     app.add_middleware(Headers)
     if hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))

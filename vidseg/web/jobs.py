@@ -62,6 +62,7 @@ class Job:
         try:
             self.check()
             work(self)
+            self.check()  # what cannot be stopped on the way is thrown away
             state = "done"
         except Cancelled:
             state = "cancelled"

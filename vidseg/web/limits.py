@@ -1,6 +1,7 @@
 """What one visitor may ask of the server."""
 
 BYTES = 1 << 30  # of one upload
+JSON = 64 << 20  # bytes of any other request
 STORED = 4 << 30  # bytes of all uploads of a session
 PIXELS = 40_000_000  # of a picture, or of a frame
 SECONDS = 3600  # of a clip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastapi import HTTPException
 
 import vidseg
+from vidseg.drawing.looks import look_for
 from vidseg.export import FORMATS
 from vidseg.tracks import TracksWriter, frame_of, header_of, read_tracks
 from vidseg.web.jobs import Job
@@ -35,6 +37,21 @@ def check_wanted(media: Media, wanted: Wanted) -> None:
         raise HTTPException(409, "this clip has not been tracked; track it first")
     if media.kind == "image" and wanted.objects is None:
         raise HTTPException(422, "a result for an image needs the objects that shall be in it")
+    if media.kind == "video" and wanted.kind == "overlay":
+        try:
+            look_for(f"result.{wanted.drawing.file}", **how_drawn(wanted))
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from None
+
+
+def how_drawn(wanted: Wanted) -> dict:
+    """Arguments of `vidseg.render` for an overlay. ValueError for a background that is no colour: names are no files here."""
+    from PIL import ImageColor
+
+    how = wanted.drawing.model_dump(exclude={"file"})
+    if how["background"] is not None:
+        how["background"] = "#%02x%02x%02x" % ImageColor.getrgb(how["background"])[:3]
+    return how
 
 
 def make(media: Media, job: Job, model: Model, wanted: Wanted) -> None:
@@ -45,10 +62,10 @@ def make(media: Media, job: Job, model: Model, wanted: Wanted) -> None:
         if media.kind == "image":
             frame = frame_from(media, wanted)
             write_tracks(tracks, media, model, [frame])
-            job.file = image_result(media, frame, tracks, wanted.kind, job.folder)
+            job.file = image_result(media, frame, tracks, wanted, job.folder)
         else:
             edited_tracks(media, wanted, tracks, job)
-            job.file = video_result(media, tracks, wanted.kind, job)
+            job.file = video_result(media, tracks, wanted, job)
     job.name = stem + job.file.name.removeprefix(stem_of(stem))
 
 
@@ -76,19 +93,20 @@ def write_tracks(path: Path, media: Media, model: Model, frames: list[TrackedFra
             writer.write(frame)
 
 
-def image_result(media: Media, frame: TrackedFrame, tracks: Path, kind: str, folder: Path) -> Path:
+def image_result(media: Media, frame: TrackedFrame, tracks: Path, wanted: Wanted, folder: Path) -> Path:
     import numpy as np
 
     from vidseg.drawing.cutout import cut_out, soft_alpha
     from vidseg.media.images import write_png
     from vidseg.render import draw
 
+    kind = wanted.kind
     if kind == "tracks":
         return tracks
     if kind == "masks":
         return zipped_masks(tracks, folder / "result.masks.zip", None)
     if kind in FORMATS:
-        return exported(media, tracks, kind, folder)
+        return exported(media, tracks, wanted, folder)
     picture = draw(frame)
     if kind == "cutout":
         masks = frame.detections.mask
@@ -112,17 +130,20 @@ def edited_tracks(media: Media, wanted: Wanted, target: Path, job: Job) -> None:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def video_result(media: Media, tracks: Path, kind: str, job: Job) -> Path:
+def video_result(media: Media, tracks: Path, wanted: Wanted, job: Job) -> Path:
+    kind = wanted.kind
     if kind == "tracks":
         return tracks
     if kind == "masks":
         return zipped_masks(tracks, job.folder / "result.masks.zip", job)
     if kind in RENDERED:
         look, suffix = RENDERED[kind]
-        target = job.folder / f"result{suffix}"
-        vidseg.render(media.path, tracks, target, kind=look, progress=job.progress)
+        target, how = job.folder / f"result{suffix}", {}
+        if kind == "overlay":
+            target, how = target.with_suffix(f".{wanted.drawing.file}"), how_drawn(wanted)
+        vidseg.render(media.path, tracks, target, kind=look, progress=job.progress, **how)
         return target
-    return exported(media, tracks, kind, job.folder)
+    return exported(media, tracks, wanted, job.folder)
 
 
 def zipped_masks(tracks: Path, target: Path, job: Job | None) -> Path:
@@ -139,9 +160,14 @@ def zipped_masks(tracks: Path, target: Path, job: Job | None) -> Path:
     return target
 
 
-def exported(media: Media, tracks: Path, format: str, folder: Path) -> Path:
-    written = vidseg.export(tracks, format, folder / f"result{FORMATS[format].suffix}", clip=media.path)
-    target = written[0]
-    if target.is_dir():
-        return Path(shutil.make_archive(str(target), "zip", target))
+def exported(media: Media, tracks: Path, wanted: Wanted, folder: Path) -> Path:
+    """One file: what is a folder, or several files, in an archive."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(media.name).stem)[:60].strip("_") or "clip"  # of images, in a folder of ours
+    target = folder / "written" / f"result{FORMATS[wanted.kind].suffix}"
+    target.parent.mkdir()
+    written = vidseg.export(tracks, wanted.kind, target, clip=media.path, name=name, **wanted.sampling.model_dump())
+    if target.is_dir() or len(written) > 1:
+        packed = shutil.make_archive(str(folder / target.name.removesuffix(".json")), "zip", target if target.is_dir() else target.parent)
+        shutil.rmtree(target.parent)
+        return Path(packed)
     return target

@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 
 import vidseg
+from vidseg.drawing.looks import DEFAULT, STYLES
 from vidseg.drawing.palette import PALETTE
 from vidseg.export import FORMATS
 from vidseg.samples import SAMPLES, sample
@@ -48,17 +49,19 @@ def info(request: Request) -> dict:
     """What this server has, and what it allows."""
     server = the_server(request)
     return {
-        "version": vidseg.__version__, "model": server.model.names, "token_needed": server.token_needed, "palette": list(PALETTE), "formats": list(FORMATS),
+        "version": vidseg.__version__, "model": server.model.names, "token_needed": server.token_needed, "palette": list(PALETTE),
+        "formats": list(FORMATS), "image_formats": [name for name, one in FORMATS.items() if one.images], "styles": list(STYLES), "usual_styles": list(DEFAULT),
         "samples": [{"name": name, "kind": "video" if name.endswith(".mp4") else "image", "prompt": prompt} for name, prompt in SAMPLES.items()],
         "limits": {"bytes": limits.BYTES, "pixels": limits.PIXELS, "seconds": limits.SECONDS},
     }
 
 
-@router.post("/sessions", status_code=201, responses={401: {"description": "the token is missing or wrong"}, 429: {"description": "too many visitors"}})
+@router.post("/sessions", status_code=201, responses={
+    401: {"description": "the token is missing or wrong"}, 403: {"description": "asked by a page elsewhere"}, 429: {"description": "too many visitors"}})
 def begin(request: Request) -> schemas.SessionAnswer:
     """Begin a session. Its name is a secret: whoever knows it sees its files. Send `Authorization: Bearer TOKEN` if the server has one."""
     server = the_server(request)
-    server.check_token(request)
+    server.check_visitor(request)
     return schemas.SessionAnswer(session=server.sessions.begin().id)
 
 
@@ -76,13 +79,14 @@ UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-strea
     408: {"description": "too slow"}, 409: {"description": "too many files"}, 413: {"description": "too large"}, 415: {"description": "neither a picture nor a clip"}})
 async def upload(session: Visitor, request: Request, name: Annotated[str, Query(max_length=300)] = "upload") -> schemas.MediaAnswer:
     """Send a picture or a clip as the body of the request: `curl --data-binary @clip.mp4 '…/media?name=clip.mp4'`."""
-    room, folder = session.room(), session.place()
-    try:
-        await receive(request, folder / "input", room)
-        return await run_in_threadpool(admitted, session, folder, name)
-    except BaseException:  # also where the visitor goes away in the middle
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with session.receiving() as room:
+        folder = session.place()
+        try:
+            await receive(request, folder / "input", room)
+            return await run_in_threadpool(admitted, session, folder, name)
+        except BaseException:  # also where the visitor goes away in the middle
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 @router.post("/sessions/{session}/samples/{name}", status_code=201, responses={409: {"description": "too many files"}})
@@ -90,10 +94,10 @@ def take_sample(session: Visitor, name: str) -> schemas.MediaAnswer:
     """Use one of the samples that come with vidseg."""
     if name not in SAMPLES:
         raise HTTPException(404, f"there is no such sample; there are {', '.join(SAMPLES)}")
-    session.room()
-    folder = session.place()
-    shutil.copyfile(sample(name), folder / "input")
-    return admitted(session, folder, name)
+    with session.receiving():
+        folder = session.place()
+        shutil.copyfile(sample(name), folder / "input")
+        return admitted(session, folder, name)
 
 
 def admitted(session: Session, folder, name: str) -> schemas.MediaAnswer:
@@ -116,7 +120,7 @@ def remove(session: Visitor, media: File, request: Request) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/sessions/{session}/media/{media}/frames/{index}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+@router.get("/sessions/{session}/media/{media}/frames/{index}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}, 416: {"description": "past the end"}})
 def frame(media: File, index: int) -> Response:
     """A frame as a JPEG, upright, with all its pixels."""
     import cv2
@@ -131,7 +135,7 @@ def at(media: Media, index: int):
         with media.errors():
             return media.reader.at(index)
     except IndexError:
-        raise HTTPException(404, f"there is no frame {index} in {media.name}") from None
+        raise HTTPException(416, f"there is no frame {index} in {media.name}") from None
 
 
 @router.post("/sessions/{session}/media/{media}/segment")

@@ -57,9 +57,10 @@ def track(media: Media, job: Job, model: Model, turns: Turns, request: Track) ->
     from vidseg.detection import parse_phrases
 
     prompts = {int(index): [one.model_dump(exclude_none=True) for one in some] for index, some in request.prompts.items()}
-    phrases, start = parse_phrases(request.text) if request.text else [], None
+    phrases, start, reserved = parse_phrases(request.text) if request.text else [], None, set()
     if request.from_frame is not None:
         start = going_on(media, request.from_frame, prompts, frozenset(request.without))
+        reserved = {*ids(media), *request.without}  # who turns up later is none of those, seen or deleted
     info = media.clip.info
     # One that is only named must be found first; hence no end to how far the rate of frames may be from the announced one.
     job.total = info.frame_count and max(1, info.frame_count - (request.from_frame or 0))
@@ -71,7 +72,7 @@ def track(media: Media, job: Job, model: Model, turns: Turns, request: Track) ->
         turns.between()
 
     with media.errors():
-        run = model.track(media.clip, phrases or None, prompts=start.prompts if start else prompts, start=start.time if start else None, between=between)
+        run = model.track(media.clip, phrases or None, prompts=start.prompts if start else prompts, start=start.time if start else None, reserved=reserved, between=between)
         header = header_of(media.name, info.width, info.height, info.frame_rate, info.time_base, phrases, model.names)
         ended = None
         with TracksWriter(media.tracks, header) as writer:
@@ -88,7 +89,7 @@ def track(media: Media, job: Job, model: Model, turns: Turns, request: Track) ->
                         made += 1
                         job.done = made
             except Cancelled as error:
-                if not made and request.from_frame is None:
+                if not made:
                     raise  # the tracks of an earlier run stay
                 ended = error
             finally:
@@ -150,6 +151,11 @@ def going_on(media: Media, frame: int, corrections: dict[int, list[dict]], witho
     if not prompts:
         raise InputError(f"no object is near frame {frame}: nothing to go on from; point at one, or track the whole clip")
     return Start(max(0.0, start - media.clip.first_time), prompts)
+
+
+def ids(media: Media) -> set[int]:
+    """Of all objects that were tracked."""
+    return {one["id"] for record in read_tracks(media.tracks).records() for one in record.get("objects", ())}
 
 
 def records(media: Media, last: int) -> Iterator[dict]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from vidseg.web import limits
 
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 Id = Annotated[int, Field(ge=1, le=100_000)]
@@ -19,8 +21,15 @@ class Strict(BaseModel):
 class Mask(Strict):
     """A mask as COCO's compressed run lengths, column by column."""
 
-    size: Annotated[list[int], Field(min_length=2, max_length=2, description="height, width")]
+    size: Annotated[list[Annotated[int, Field(ge=1, le=limits.PIXELS)]], Field(min_length=2, max_length=2, description="height, width")]
     counts: Annotated[str, Field(max_length=20_000_000)]
+
+    @field_validator("size")
+    @classmethod
+    def small_enough(cls, size: list[int]) -> list[int]:
+        if size[0] * size[1] > limits.PIXELS:
+            raise ValueError(f"a mask has {limits.PIXELS:,} pixels at most")
+        return size
 
 
 class Prompt(Strict):
@@ -67,16 +76,39 @@ class Track(Strict):
     without: Annotated[list[Id], Field(max_length=10_000, description="With from_frame: objects that end there.")] = []
 
 
+class Drawing(Strict):
+    """How the overlay of a clip is drawn, as `vidseg render` has it; what is left out is as usual there."""
+
+    style: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=20)] | None = None
+    color_by: Literal["id", "label"] = "id"
+    opacity: Annotated[float, Field(ge=0, le=1)] | None = None
+    background: Annotated[str, Field(pattern=r"^(#[0-9a-fA-F]{6}|[a-zA-Z]{3,30})$", description="A colour.")] | None = None
+    side_by_side: bool = False
+    height: Annotated[int, Field(ge=16, le=4320)] | None = None
+    file: Literal["mp4", "webm", "gif"] = "mp4"
+
+
+class Sampling(Strict):
+    """What of a clip is exported, as `vidseg export` has it."""
+
+    every: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.0
+    images: bool = False
+
+
 class Wanted(Strict):
     """kind: overlay, tracks, masks, cutout, for clips also matte and sheet, or an export format.
 
     objects: for an image, all that shall be in the result. labels, without: for a clip, changes to its tracks, by id.
+    drawing: of an overlay. sampling: of an export.
     """
 
     kind: Annotated[str, Field(max_length=40)]
     objects: Annotated[list[Object], Field(max_length=1000)] | None = None
     labels: Annotated[dict[Id, Label], Field(max_length=1000)] = {}
     without: Annotated[list[Id], Field(max_length=10_000)] = []
+    drawing: Drawing = Drawing()
+    sampling: Sampling = Sampling()
 
 
 class SessionAnswer(BaseModel):

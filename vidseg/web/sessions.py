@@ -25,6 +25,7 @@ from vidseg.web.jobs import Job
 if TYPE_CHECKING:
     from vidseg.video import Clip
 
+OPEN: set[Path] = set()  # folders of this process
 ROOT = "vidseg-serve-"  # and the number of the process: what a killed server has left behind is found by it
 
 
@@ -73,16 +74,27 @@ class Session:
         self.media: dict[str, Media] = {}
         self.jobs: dict[str, Job] = {}
         self.seen = time.monotonic()
+        self._coming, self._counting = 0, threading.Lock()  # uploads under way
 
     @property
     def busy(self) -> bool:
-        return any(not job.ended for job in self.jobs.values())
+        return self._coming > 0 or any(not job.ended for job in self.jobs.values())
 
-    def room(self) -> int:
-        """Bytes that may still be uploaded. HTTPException if the session is full."""
-        if len(self.media) >= limits.MEDIA:
-            raise HTTPException(409, f"there are {limits.MEDIA} files already; remove one first")
-        return limits.STORED - sum(media.path.stat().st_size for media in self.media.values())
+    @contextmanager
+    def receiving(self) -> Iterator[int]:
+        """For the time of an upload: how many bytes it may have. HTTPException if the session is full."""
+        with self._counting:
+            if len(self.media) + self._coming >= limits.MEDIA:
+                raise HTTPException(409, f"there are {limits.MEDIA} files already; remove one first")
+            stored = sum(media.path.stat().st_size for media in self.media.values())
+            room = limits.STORED - stored - self._coming * limits.BYTES  # each may turn out as large as it can be
+            self._coming += 1
+        try:
+            yield min(limits.BYTES, max(0, room))
+        finally:
+            with self._counting:
+                self._coming -= 1
+            self.seen = time.monotonic()
 
     def place(self) -> Path:
         """A new folder for a file."""
@@ -139,6 +151,7 @@ class Sessions:
     def __init__(self, idle_s: float):
         sweep_up()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{ROOT}{os.getpid()}-"))
+        OPEN.add(self.folder)
         self.idle_s = idle_s
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
@@ -178,13 +191,14 @@ class Sessions:
         for session in list(self._sessions):
             self.end(session)
         shutil.rmtree(self.folder, ignore_errors=True)
+        OPEN.discard(self.folder)
 
 
 def sweep_up() -> None:
-    """Remove the folders of servers that did not end by themselves."""
+    """Remove the folders of servers that did not end by themselves. (In a container, the next one may have the same number.)"""
     for folder in Path(tempfile.gettempdir()).glob(f"{ROOT}*-*"):
         match = re.fullmatch(rf"{ROOT}(\d+)-\w+", folder.name)
-        if match and not alive(int(match[1])):
+        if match and folder not in OPEN and (int(match[1]) == os.getpid() or not alive(int(match[1]))):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from vidseg.errors import InputError
 from vidseg.web import limits
 
 if TYPE_CHECKING:
-    from vidseg.video import Clip
+    from vidseg.video import Clip, ClipInfo
 
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif", "GIF": ".gif"}  # Pillow's names
 # Of FFmpeg: only what carries its own pictures. A playlist would make it read other files of this machine, or addresses.
@@ -23,10 +24,9 @@ DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,
 
 async def receive(request: Request, path: Path, room: int) -> None:
     """Write the body of a request to a file. HTTPException if it is larger than `room`, empty, or comes too slowly."""
-    bound = min(limits.BYTES, room)
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > bound:
-        raise too_large(bound)
+    if announced.isdecimal() and int(announced) > room:
+        raise too_large(room)
     began, received, chunks = time.monotonic(), 0, request.stream()
     with open(path, "wb") as file:
         while True:
@@ -37,8 +37,8 @@ async def receive(request: Request, path: Path, room: int) -> None:
             if chunk is None:
                 break
             received += len(chunk)
-            if received > bound:
-                raise too_large(bound)
+            if received > room:
+                raise too_large(room)
             lasted = time.monotonic() - began
             if lasted > limits.WAIT and received < limits.SLOWEST * lasted:
                 raise HTTPException(408, "the upload is too slow; try a better connection, or a smaller file")
@@ -47,8 +47,8 @@ async def receive(request: Request, path: Path, room: int) -> None:
         raise HTTPException(422, "the file is empty; choose another one")
 
 
-def too_large(bound: int) -> HTTPException:
-    return HTTPException(413, f"the file is too large: {bound >> 20} MiB at most; cut or scale it first")
+def too_large(room: int) -> HTTPException:
+    return HTTPException(413, f"the file is too large: {room >> 20} MiB at most; cut or scale it first")
 
 
 def admit(path: Path) -> tuple[Path, str, Clip]:
@@ -75,7 +75,33 @@ def admit(path: Path) -> tuple[Path, str, Clip]:
         raise too_many_pixels(clip.info.width, clip.info.height)
     if moving and clip.info.duration is not None and clip.info.duration > limits.SECONDS:
         raise HTTPException(413, f"the clip lasts {clip.info.duration:.0f} s; {limits.SECONDS} s at most: cut it first")
+    if moving and (clip.info.duration is None or clip.info.frame_count is None):
+        clip.info = measured(path, clip.info)
     return path, "video" if moving else "image", clip
+
+
+def measured(path: Path, info: ClipInfo) -> ClipInfo:
+    """What a clip does not say of itself, such as a recording of a browser: counted packet by packet, without decoding.
+
+    HTTPException 413 if it lasts too long.
+    """
+    import av
+
+    count, first, last = 0, None, 0.0
+    with av.open(str(path), options={"format_whitelist": DEMUXERS}) as container:
+        stream = container.streams.video[0]
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            count += 1
+            if packet.pts is not None:
+                at = float(packet.pts * packet.time_base)
+                first, last = at if first is None else min(first, at), max(last, at)
+            if first is not None and last - first > limits.SECONDS:
+                raise HTTPException(413, f"the clip lasts more than {limits.SECONDS} s: cut it first")
+    rate = float(info.frame_rate or 25)
+    lasted = last - first + 1 / rate if first is not None else count / rate
+    return replace(info, frame_count=info.frame_count or count, duration=info.duration or lasted)
 
 
 def header_of_image(path: Path) -> tuple[str, bool] | None:

@@ -59,8 +59,8 @@ export const segment = (media, body) => ask("POST", mine(`media/${media}/segment
 export const track = (media, body) => ask("POST", mine(`media/${media}/track`), body);
 export const cancel = (job) => ask("DELETE", mine(`jobs/${job}`));
 
-// Calls back for each frame and each word on the progress; resolves with what the job is at its end.
-export function listen(job, onFrame, onProgress) {
+// Calls back for each frame, each word on the progress, and where the connection is lost; resolves with what the job is at its end.
+export function listen(job, onFrame, onProgress, onLost) {
   return new Promise((done, failed) => {
     const events = new EventSource(`api/${mine(`jobs/${job}/events`)}`);
     events.addEventListener("frame", (event) => onFrame?.(JSON.parse(event.data)));
@@ -68,6 +68,7 @@ export function listen(job, onFrame, onProgress) {
     events.addEventListener("end", (event) => { events.close(); done(JSON.parse(event.data)); });
     events.onerror = () => { // it connects again by itself, unless the server says that the job is gone
       if (events.readyState === EventSource.CLOSED) failed(new Error("The server no longer knows this job. Load the page again."));
+      else onLost?.();
     };
   });
 }

@@ -80,12 +80,14 @@ $("search").onsubmit = (event) => {
   if (state.job) return;
   if (!text) return say("Type what to find: dog, cat, ball.");
   doing(async () => {
-    const frame = state.frame, first_id = freeId();
+    const frame = state.frame;
     say("Looking …", "work");
     const media = state.media;
-    const answer = await api.segment(state.media.media, { frame, text, first_id }).catch((error) => { say(""); throw error; });
+    const answer = await api.segment(state.media.media, { frame, text }).catch((error) => { say(""); throw error; });
     if (state.media !== media || state.job) return;
-    remember();
+    remember(frame);
+    let next = freeId(); // a click meanwhile may have taken the first
+    for (const one of answer.objects) one.id = next++;
     state.text = text;
     // What text found before is replaced; what was pointed at stays.
     const kept = (state.frames.get(frame) ?? []).filter((one) => state.media.kind === "image" ? pointed(one.id, frame) : pointed(one.id, frame) || state.tracked);
@@ -179,6 +181,7 @@ function remove(id) {
 for (const [id, other] of [["adds", "takes-away"], ["takes-away", "adds"]]) {
   $(id).onclick = () => { $(id).setAttribute("aria-pressed", true); $(other).setAttribute("aria-pressed", false); };
 }
+$("objects").addEventListener("focusin", stop); // an object that leaves the view would take the name being typed with it
 $("new").onclick = () => { state.chosen = null; refresh(); say("The next click begins a new object."); };
 $("undo").onclick = back;
 function back() {

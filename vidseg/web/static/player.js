@@ -10,7 +10,8 @@ function picture(index) {
   const key = `${state.media.media}/${index}`;
   if (!pictures.has(key)) {
     const coming = fetch(frameAddress(state.media.media, index)).then(async (answer) => {
-      if (answer.status === 404) return null; // past the end
+      if (answer.status === 416) return null; // past the end
+      if (answer.status === 404) throw new Error("The server no longer has this file: the session has ended. Load the page again.");
       if (!answer.ok) throw new Error("This frame could not be fetched. Try another one, or load the page again.");
       return createImageBitmap(await answer.blob());
     });

@@ -4,7 +4,8 @@ const NEAR = 6; // CSS pixels that a click may wander before it is a box
 
 // takesAway: whether a plain click says what does not belong to the object; fingers have no Shift.
 export function listenToPointer(canvas, { onPoint, onBox, draw, takesAway }) {
-  let from = null, box = null, cross = null;
+  let from = null, box = null, cross = null, corner = null; // corner: of a box that is drawn with the keyboard
+  const between = ([x, y], [u, v]) => [Math.min(x, u), Math.min(y, v), Math.max(x, u), Math.max(y, v)];
 
   const place = (event) => {
     const area = canvas.getBoundingClientRect();
@@ -23,8 +24,7 @@ export function listenToPointer(canvas, { onPoint, onBox, draw, takesAway }) {
     if (!from || from.negative) return;
     const far = Math.hypot(event.clientX - from.client[0], event.clientY - from.client[1]) > NEAR;
     if (!far && !box) return;
-    const [x, y] = place(event), [x0, y0] = from.at;
-    box = [Math.min(x, x0), Math.min(y, y0), Math.max(x, x0), Math.max(y, y0)];
+    box = between(place(event), from.at);
     draw();
   });
   canvas.addEventListener("pointerup", () => {
@@ -41,13 +41,20 @@ export function listenToPointer(canvas, { onPoint, onBox, draw, takesAway }) {
     if (moves[event.key]) {
       cross ??= [canvas.width / 2, canvas.height / 2];
       cross = [Math.min(canvas.width - 1, Math.max(0, cross[0] + moves[event.key][0])), Math.min(canvas.height - 1, Math.max(0, cross[1] + moves[event.key][1]))];
+      box = corner && between(corner, cross);
+    } else if (event.key.toLowerCase() === "b" && cross && !event.ctrlKey && !event.metaKey) {
+      if (box && box[2] - box[0] >= 2 && box[3] - box[1] >= 2) onBox(box);
+      corner = corner ? null : cross;
+      box = null;
+    } else if (event.key === "Escape" && corner) {
+      corner = box = null;
     } else if (event.key === "Enter" && cross) onPoint(cross, !event.shiftKey && !takesAway());
     else return;
     event.preventDefault();
     event.stopPropagation();
     draw();
   });
-  canvas.addEventListener("blur", () => { cross = null; draw(); });
+  canvas.addEventListener("blur", () => { cross = corner = box = null; draw(); });
 
   // Paint what is being drawn over the masks.
   return (context) => {

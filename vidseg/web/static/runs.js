@@ -42,29 +42,31 @@ async function begin() {
   state.job = job;
   state.history = [];
   tracking({ state: "queued" });
-  if (from !== null) {
-    for (const index of [...state.frames.keys()]) if (index >= from) state.frames.delete(index);
-    state.tracked = [state.tracked[0], from - 1];
-  }
   const media = state.media;
   refresh();
-  return () => follow(media, job, from === null);
+  return () => follow(media, job, from);
 }
 
-// `anew`: the first frame that comes replaces all that is there; until then what was found stays in view.
-async function follow(media, job, anew) {
+// The first frame that comes replaces all that is there, or all from frame `from` on; until then it stays in view. After a run that
+// fails the server has what it had before, and so has the page.
+async function follow(media, job, from) {
+  const before = { frames: new Map(state.frames), tracked: state.tracked };
+  let begun = false;
+  const lost = () => state.media === media && say("The connection was lost; trying again …", "warn");
   const end = await api.listen(job, (frame) => {
     if (state.media !== media) return;
-    if (anew) beginAnew();
-    anew = false;
+    if (!begun) makeRoom(from);
+    begun = true;
     state.frames.set(frame.index, frame.objects);
     state.count = Math.max(state.count, frame.index + 1);
     state.tracked = [state.tracked?.[0] ?? frame.index, frame.index];
     if (frame.index === state.frame) refresh();
     else marks();
-  }, (progress) => state.media === media && tracking(progress)).finally(() => { if (state.media === media) { state.job = null; tracking(null); } });
+  }, (progress) => state.media === media && tracking(progress), lost).finally(() => { if (state.media === media) { state.job = null; tracking(null); } });
   if (state.media !== media) return;
   if (end.state === "failed") {
+    Object.assign(state, before);
+    refresh();
     say("The run broke off.", "warn");
     throw new Error(end.detail);
   }
@@ -74,12 +76,21 @@ async function follow(media, job, anew) {
   else say(`${detail}.`, "good");
   await show(Math.min(state.frame, state.count - 1));
 }
+
+function makeRoom(from) {
+  if (from === null) return beginAnew();
+  for (const index of [...state.frames.keys()]) if (index >= from) state.frames.delete(index);
+  state.tracked = [state.tracked[0], from - 1];
+}
+
 $("cancel").onclick = () => state.job && doing(() => api.cancel(state.job)).then(() => state.job && say("Cancelling …", "work"));
 
 // Show how far a job is; null: there is none.
 export function tracking(job) {
+  const focused = document.activeElement;
   $("track").hidden = !!job;
   $("cancel").hidden = $("progress").hidden = !job;
+  if (focused === $("track") || focused === $("cancel")) $(job ? "cancel" : "track").focus(); // where the keyboard was
   $("find").disabled = !!job;
   if (!job) return;
   if (job.total && job.done) $("progress").value = Math.min(1, job.done / job.total);

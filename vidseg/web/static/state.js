@@ -41,9 +41,9 @@ export function setObject(frame, one, id) {
 }
 
 // Before each change by hand: what it can be taken back to. Runs over a clip are not undone, and forget what was before.
-export function remember() {
+export function remember(frame = state.frame) {
   state.history.push({
-    frame: state.frame, objects: state.frames.get(state.frame), chosen: state.chosen,
+    frame, objects: state.frames.get(frame), chosen: state.chosen,
     prompts: new Map([...state.prompts].map(([index, some]) => [index, new Map([...some].map(([id, one]) => [id, structuredClone(one)]))])),
     deleted: new Set(state.deleted), labels: new Map(state.labels),
   });

@@ -5,6 +5,7 @@ const $ = (id) => document.getElementById(id);
 // kind: "", "work" while something goes on, "good" or "warn" at its end.
 export function say(text, kind = "") {
   $("status").dataset.kind = kind;
+  $("status").setAttribute("aria-live", kind === "work" ? "off" : "polite"); // progress is not read out twice a second
   $("status").textContent = text;
 }
 export function fail(error) {
