@@ -21,7 +21,7 @@ DEMO = SCRIPTS.parent / "vidseg/demo"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sam-minutes", type=float, default=258, help="budget of SAM 2.1, in minutes of one core")
+    parser.add_argument("--sam-minutes", type=float, default=320, help="budget of SAM 2.1, in minutes of one core")
     parser.add_argument("--detector-minutes", type=float, default=189, help="budget of Grounding DINO")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch-scale", type=int, default=1, help="multiplies SAM's clips a step (for a GPU)")
