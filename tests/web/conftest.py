@@ -14,7 +14,9 @@ with warnings.catch_warnings():
 
 @pytest.fixture(scope="session")
 def model():
-    return vidseg.load("demo")
+    model = vidseg.load("demo")
+    model.detector  # as `vidseg serve` does: a first request should not wait until it is loaded
+    return model
 
 
 @pytest.fixture
