@@ -1,6 +1,6 @@
 """Train the bundled demo pair from scratch: Grounding DINO and SAM 2.1, one process each, side by side.
 
-    uv run python scripts/train_demo.py                    # some four hours on two CPU cores
+    uv run python scripts/train_demo.py                    # over five hours on two CPU cores
     uv run python scripts/train_demo.py --device cuda --batch-scale 8
 
 Needs Debian's `fonts-noto-color-emoji`. Run it again to go on from the last checkpoints (in `runs/`), with larger

@@ -141,7 +141,7 @@ class EmbeddedImage:
         found = self._engine.candidates(self._features, one.prompt, several=True)
         now = WaitingFrame(Frame(0, 0.0, 0, self.image))
         numbers = range(len(found.ious))
-        now.logits, now.scores = dict(zip(numbers, fill_holes(found.logits[:, None])[:, 0])), dict(zip(numbers, found.ious.tolist()))
+        now.logits, now.scores = dict(zip(numbers, fill_holes(found.logits[:, None])[:, 0].half())), dict(zip(numbers, found.ious.tolist()))
         frame = now.finished(dict.fromkeys(numbers, one.label or "object"), {i: i + 1 for i in numbers}, allow_overlap=True)
         frame.detections.data["candidate"] = frame.detections.tracker_id
         frame.detections.tracker_id = np.full(len(frame.detections), one.id)
