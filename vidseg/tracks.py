@@ -143,6 +143,11 @@ class Tracks:
             last = frame.index
             yield frame
 
+    def frame_count(self) -> int:
+        """How many frames the file has. Its lines are counted, and not read."""
+        with open(self.path, "rb") as file:
+            return sum(1 for _ in file) - 1
+
     def check_size(self, clip: str, width: int, height: int) -> None:
         """Raise InputError if these are the tracks of a clip of another size."""
         tracked = self.header["width"], self.header["height"]

@@ -15,6 +15,7 @@ import vidseg
 from tests.web.conftest import TestClient, begin, run
 from vidseg.tracks import decode_mask, read_tracks
 from vidseg.web.app import create_app
+from vidseg.web.jobs import Job
 from vidseg.web.sessions import ROOT
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -136,13 +137,27 @@ def short(client, visitor) -> str:
 
 def test_results_of_a_clip_are_made_as_render_and_export_do(client, visitor, short, tmp_path):
     place = short
-    for wrong in ({"style": ["glitter"]}, {"background": "red", "style": ["spotlight"]}, {"background": "nocolour"}, {"background": "../x.png"}, {"opacity": 2}):
+    for wrong in ({"style": ["glitter"]}, {"background": "red", "style": ["spotlight"]}, {"background": "nocolour"}, {"background": "../x.png"}, {"opacity": 2},
+                  {"file": "png"}, {"frame": 3}, {"file": "gif", "codec": "h264"}, {"file": "webm", "codec": "h264"}, {"crf": 60},
+                  {"background_image": place.rpartition("/")[2]}):
         assert client.post(f"{place}/results", json={"kind": "overlay", "drawing": wrong}).status_code == 422, wrong
     name, content = result(client, visitor, place, kind="overlay", drawing={"background": "red", "height": 90, "side_by_side": True, "file": "gif"})
     assert name == "park.tracked.gif"
     (tmp_path / name).write_bytes(content)
     first = next(iter(vidseg.video.Clip(tmp_path / name).frames())).image
     assert first.shape[:2] == (90, 320) and np.abs(first[2:20, 300:318].astype(int) - (255, 0, 0)).max() < 40
+    picture = cv2.imencode(".png", np.full((60, 80, 3), (0, 200, 0), np.uint8))[1].tobytes()
+    green = client.post(f"{visitor}/media?name=green.png", content=picture).json()["media"]
+    name, content = result(client, visitor, place, kind="overlay", drawing={"background_image": green, "file": "png", "frame": 7})
+    still = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert name == "park.frame7.png" and still.shape[:2] == (360, 640) and (still[5, 630] == (0, 200, 0)).all()
+    assert client.post(f"{place}/results", json={"kind": "overlay", "drawing": {"background_image": "none"}}).status_code == 404
+    sizes = []
+    for crf in (10, 45):
+        name, content = result(client, visitor, place, kind="overlay", drawing={"codec": "h265", "crf": crf})
+        sizes.append(len(content))
+        assert name == "park.tracked.mp4" and b"hvc1" in content
+    assert sizes[0] > 2 * sizes[1]
     name, content = result(client, visitor, place, kind="coco", sampling={"every": 8, "images": True})
     archive = zipfile.ZipFile(io.BytesIO(content))
     assert name == "park.coco.zip" and sorted(Path(one).name for one in archive.namelist() if one.endswith(".jpg")) == [f"park_{index:06d}.jpg" for index in (0, 8, 16)]
@@ -195,6 +210,23 @@ def test_cancel_stops_the_work_and_keeps_what_was_made(client, visitor):
     result = client.post(f"{place}/results", json={"kind": "tracks"}).json()["job"]
     run(client, visitor, result)
     assert len(client.get(f"{visitor}/jobs/{result}/file").text.splitlines()) == len(frames) + 1
+
+
+@pytest.mark.parametrize("kind", ["overlay", "masks", "coco", "yolo-seg", "parquet"])
+def test_a_result_can_be_stopped_on_the_way(client, visitor, short, monkeypatch, kind):
+    """It is cancelled after five frames of twenty, and there is neither a sixth nor a file."""
+    told = Job.progress
+
+    def progress(job, done, total):
+        if done == 5:
+            job.cancel()
+        told(job, done, total)
+
+    monkeypatch.setattr(Job, "progress", progress)
+    job = client.post(f"{short}/results", json={"kind": kind}).json()["job"]
+    end = run(client, visitor, job)[1]
+    assert (end["state"], end["done"], end["total"]) == ("cancelled", 5, 20)
+    assert client.get(f"{visitor}/jobs/{job}/file").status_code in (404, 409)
 
 
 def test_a_listener_that_comes_back_goes_on_where_it_was(client, visitor):

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.web.test_app import truth
+from tests.web.test_app import truth, until
 from vidseg.tracks import decode_mask
+from vidseg.web.jobs import Job
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
@@ -209,7 +210,7 @@ def test_a_bad_file(page):
     assert page.is_hidden("#error")
 
 
-def test_a_cancelled_run(page):
+def test_a_cancelled_run(page, monkeypatch):
     take(page, "park.mp4")
     find(page, "cat")
     page.click("#track")
@@ -220,6 +221,23 @@ def test_a_cancelled_run(page):
     made = page.evaluate("vidseg.state.frames.size")
     assert 3 < made < 192
     assert len(download(page, "tracks").read_text().splitlines()) == made + 1
+    with page.expect_download() as coming:
+        page.select_option("#download-kind", "still")
+        page.click("#download")
+    assert coming.value.suggested_filename == f"park.frame{page.evaluate('vidseg.state.frame')}.png"
+
+    told = Job.progress
+
+    def wait_for_the_visitor(job, done, total):
+        until(lambda: job._cancelled.is_set())
+        told(job, done, total)
+
+    monkeypatch.setattr(Job, "progress", wait_for_the_visitor)
+    page.select_option("#download-kind", "coco")
+    page.click("#download")
+    page.click("#stop")
+    page.wait_for_selector("#download:not([hidden])")
+    assert page.inner_text("#status") == "Cancelled; nothing was made." and page.is_hidden("#error")
 
 
 def test_two_visitors(browser, live, page):

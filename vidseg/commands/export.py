@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import vidseg
-from vidseg.console import status
+from vidseg.console import counting
 from vidseg.export import FORMATS
 
 
@@ -25,7 +25,9 @@ def export(tracks, kind, output, clip, every, min_score, images, overwrite) -> N
 
     Several tracks files make one data set (coco, labels, youtube-vis, yolo-seg).
     """
-    with status(f"Exporting {tracks[0]}" + (f" and {len(tracks) - 1} more" if len(tracks) > 1 else "")):
-        paths = vidseg.export(tracks, kind, output, clip=clip, every=every, min_score=min_score, images=images, overwrite=overwrite)
+    doing = f"Exporting {tracks[0].name}" + (f" and {len(tracks) - 1} more" if len(tracks) > 1 else "")
+    with counting(doing, "frames") as progress:
+        paths = vidseg.export(
+            tracks, kind, output, clip=clip, every=every, min_score=min_score, images=images, overwrite=overwrite, progress=progress)
     for path in paths:
         click.echo(f"Wrote {path}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
@@ -62,6 +62,7 @@ def export(
     min_score: float = 0.0,
     images: bool = False,
     overwrite: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> list[Path]:
     """Write a tracks file in a format that other tools read. Returns the paths of what was written.
 
@@ -73,10 +74,11 @@ def export(
     name: what images of one tracks file are called; by default like that file.
     every: keep the first frame of the tracks and each that is a multiple of so many frames later.
     min_score: leave out objects with a lower score. images: write the frames as images beside the file.
+    progress: is called after each frame of the tracks, kept or not, with how many are done and how many there are.
     InputError for tracks or a clip that cannot be used, OutputError for an output that cannot be written.
     """
     from vidseg.export.folders import atomic_folder, check_apart, check_folder
-    from vidseg.export.source import Source, open_sources
+    from vidseg.export.source import Source, counted, open_sources
 
     chosen = FORMATS.get(format)
     if chosen is None:
@@ -102,7 +104,7 @@ def export(
         with ExitStack() as stack:
             target = stack.enter_context((atomic_folder if chosen.folder else atomic_output)(output))
             pictures = stack.enter_context(atomic_folder(beside)) if beside is not None else None  # has its name before the file
-            write(sources, target, pictures)
+            write(sources if progress is None else counted(sources, progress), target, pictures)
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror or error}; check space and permissions") from error
     return [output] if beside is None else [output, beside]

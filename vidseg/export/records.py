@@ -7,7 +7,7 @@ decoding it would take twenty times that on a picture of 1280×720.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -78,10 +78,11 @@ class FrameRecord:
     image: np.ndarray | None = None
 
 
-def read_frames(tracks: Tracks, every: int = 1, min_score: float = 0.0) -> Iterator[FrameRecord]:
+def read_frames(tracks: Tracks, every: int = 1, min_score: float = 0.0, passed: Callable[[], None] | None = None) -> Iterator[FrameRecord]:
     """Frames of a tracks file. Empty masks and objects below min_score are left out. InputError for a broken line.
 
     every: the first frame, and those that are a multiple of so many frames after it.
+    passed: is called when a frame is done with, kept or not.
     """
     size = tracks.header["height"], tracks.header["width"]
     first, last = None, -1
@@ -100,6 +101,8 @@ def read_frames(tracks: Tracks, every: int = 1, min_score: float = 0.0) -> Itera
         last = index
         if frame is not None:
             yield frame
+        if passed is not None:
+            passed()
 
 
 def _objects(entries: list[dict], size: tuple[int, int], min_score: float) -> list[ObjectRecord]:

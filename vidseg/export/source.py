@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from vidseg.errors import InputError
@@ -18,7 +19,7 @@ class Source:
     """One tracks file.
 
     name: what its images are called, unlike that of any other source. clip: path, or None where nobody needs images.
-    every, min_score: see `read_frames`.
+    every, min_score, passed: see `read_frames`.
     """
 
     tracks: Tracks
@@ -26,6 +27,7 @@ class Source:
     clip: Path | None = None
     every: int = 1
     min_score: float = 0.0
+    passed: Callable[[], None] | None = None
 
     @property
     def width(self) -> int:
@@ -37,7 +39,7 @@ class Source:
 
     def frames(self, images: bool = False) -> Iterator[FrameRecord]:
         """The frames that are kept, in order; with images from the clip if they are asked for."""
-        frames = read_frames(self.tracks, self.every, self.min_score)
+        frames = read_frames(self.tracks, self.every, self.min_score, self.passed)
         return add_images(frames, self.clip, self.tracks) if images else frames
 
     def count(self) -> int:
@@ -64,6 +66,12 @@ def open_sources(paths: Sequence[str | os.PathLike], clip, every: int, min_score
         names.add(called.casefold())
         sources.append(Source(tracks, called, _clip(tracks, clip) if find_clips else None, every, min_score))
     return sources
+
+
+def counted(sources: Sequence[Source], progress: Callable[[int, int | None], None]) -> list[Source]:
+    """The sources, which tell how many frames they are done with, of how many in all of them."""
+    total, done = sum(source.tracks.frame_count() for source in sources), count(1)
+    return [replace(source, passed=lambda: progress(next(done), total)) for source in sources]
 
 
 class Categories:

@@ -17,7 +17,7 @@ from vidseg.export import FORMATS
 from vidseg.tracks import TracksWriter, frame_of, header_of, read_tracks
 from vidseg.web.jobs import Job
 from vidseg.web.schemas import Wanted
-from vidseg.web.sessions import Media
+from vidseg.web.sessions import Media, Session
 
 if TYPE_CHECKING:
     from vidseg.model import Model
@@ -28,7 +28,7 @@ RENDERED = {"overlay": ("overlay", ".tracked.mp4"), "cutout": ("cutout", ".cutou
 VIDEO_KINDS = ("tracks", "masks", *RENDERED)
 
 
-def check_wanted(media: Media, wanted: Wanted) -> None:
+def check_wanted(session: Session, media: Media, wanted: Wanted) -> None:
     """HTTPException for a result that there cannot be."""
     kinds = (*(IMAGE_KINDS if media.kind == "image" else VIDEO_KINDS), *FORMATS)
     if wanted.kind not in kinds:
@@ -39,22 +39,32 @@ def check_wanted(media: Media, wanted: Wanted) -> None:
         raise HTTPException(422, "a result for an image needs the objects that shall be in it")
     if media.kind == "video" and wanted.kind == "overlay":
         try:
-            look_for(f"result.{wanted.drawing.file}", **how_drawn(wanted))
+            if (wanted.drawing.frame is None) == (wanted.drawing.file == "png"):
+                raise ValueError("a still is one frame in a png; give both, or neither")
+            look_for(f"result.{wanted.drawing.file}", **how_drawn(session, wanted))
         except ValueError as error:
             raise HTTPException(422, str(error)) from None
 
 
-def how_drawn(wanted: Wanted) -> dict:
-    """Arguments of `vidseg.render` for an overlay. ValueError for a background that is no colour: names are no files here."""
+def how_drawn(session: Session, wanted: Wanted) -> dict:
+    """Arguments of `vidseg.render` for an overlay. ValueError for a background that is neither a colour nor one of the session's pictures.
+
+    (Names are no files here.)
+    """
     from PIL import ImageColor
 
-    how = wanted.drawing.model_dump(exclude={"file"})
+    how = wanted.drawing.model_dump(exclude={"file", "background_image"})
     if how["background"] is not None:
         how["background"] = "#%02x%02x%02x" % ImageColor.getrgb(how["background"])[:3]
+    if wanted.drawing.background_image is not None:
+        picture = session.find(wanted.drawing.background_image)
+        if picture.kind != "image" or how["background"] is not None:
+            raise ValueError("the background is one picture, or one colour")
+        how["background"] = picture.path
     return how
 
 
-def make(media: Media, job: Job, model: Model, wanted: Wanted) -> None:
+def make(session: Session, media: Media, job: Job, model: Model, wanted: Wanted) -> None:
     """Write the file, and tell the job of it."""
     stem = Path(media.name).stem
     with media.errors():
@@ -62,10 +72,10 @@ def make(media: Media, job: Job, model: Model, wanted: Wanted) -> None:
         if media.kind == "image":
             frame = frame_from(media, wanted)
             write_tracks(tracks, media, model, [frame])
-            job.file = image_result(media, frame, tracks, wanted, job.folder)
+            job.file = image_result(media, frame, tracks, wanted, job)
         else:
             edited_tracks(media, wanted, tracks, job)
-            job.file = video_result(media, tracks, wanted, job)
+            job.file = video_result(session, media, tracks, wanted, job)
     job.name = stem + job.file.name.removeprefix(stem_of(stem))
 
 
@@ -93,20 +103,20 @@ def write_tracks(path: Path, media: Media, model: Model, frames: list[TrackedFra
             writer.write(frame)
 
 
-def image_result(media: Media, frame: TrackedFrame, tracks: Path, wanted: Wanted, folder: Path) -> Path:
+def image_result(media: Media, frame: TrackedFrame, tracks: Path, wanted: Wanted, job: Job) -> Path:
     import numpy as np
 
     from vidseg.drawing.cutout import cut_out, soft_alpha
     from vidseg.media.images import write_png
     from vidseg.render import draw
 
-    kind = wanted.kind
+    kind, folder = wanted.kind, job.folder
     if kind == "tracks":
         return tracks
     if kind == "masks":
         return zipped_masks(tracks, folder / "result.masks.zip", None)
     if kind in FORMATS:
-        return exported(media, tracks, wanted, folder)
+        return exported(media, tracks, wanted, job)
     picture = draw(frame)
     if kind == "cutout":
         masks = frame.detections.mask
@@ -130,7 +140,7 @@ def edited_tracks(media: Media, wanted: Wanted, target: Path, job: Job) -> None:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def video_result(media: Media, tracks: Path, wanted: Wanted, job: Job) -> Path:
+def video_result(session: Session, media: Media, tracks: Path, wanted: Wanted, job: Job) -> Path:
     kind = wanted.kind
     if kind == "tracks":
         return tracks
@@ -140,34 +150,38 @@ def video_result(media: Media, tracks: Path, wanted: Wanted, job: Job) -> Path:
         look, suffix = RENDERED[kind]
         target, how = job.folder / f"result{suffix}", {}
         if kind == "overlay":
-            target, how = target.with_suffix(f".{wanted.drawing.file}"), how_drawn(wanted)
+            drawing = wanted.drawing
+            name = f"result.tracked.{drawing.file}" if drawing.frame is None else f"result.frame{drawing.frame}.png"
+            target, how = job.folder / name, how_drawn(session, wanted)
         vidseg.render(media.path, tracks, target, kind=look, progress=job.progress, **how)
         return target
-    return exported(media, tracks, wanted, job.folder)
+    return exported(media, tracks, wanted, job)
 
 
 def zipped_masks(tracks: Path, target: Path, job: Job | None) -> Path:
     """One black and white PNG an object and frame; of an image without the number of the frame."""
     import cv2
 
+    tracks = read_tracks(tracks)
+    total = tracks.frame_count()
     with zipfile.ZipFile(target, "w") as archive:  # PNGs are packed already
-        for done, frame in enumerate(read_tracks(tracks), start=1):
+        for done, frame in enumerate(tracks, start=1):
             for number, mask in zip(frame.detections.tracker_id.tolist(), frame.detections.mask):
                 name = f"mask-{number}.png" if job is None else f"mask-{number}/{frame.index:06d}.png"
                 archive.writestr(name, cv2.imencode(".png", mask.astype("uint8") * 255)[1].tobytes())
             if job is not None:
-                job.progress(done, job.total)
+                job.progress(done, total)
     return target
 
 
-def exported(media: Media, tracks: Path, wanted: Wanted, folder: Path) -> Path:
+def exported(media: Media, tracks: Path, wanted: Wanted, job: Job) -> Path:
     """One file: what is a folder, or several files, in an archive."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(media.name).stem)[:60].strip("_") or "clip"  # of images, in a folder of ours
-    target = folder / "written" / f"result{FORMATS[wanted.kind].suffix}"
+    target = job.folder / "written" / f"result{FORMATS[wanted.kind].suffix}"
     target.parent.mkdir()
-    written = vidseg.export(tracks, wanted.kind, target, clip=media.path, name=name, **wanted.sampling.model_dump())
+    written = vidseg.export(tracks, wanted.kind, target, clip=media.path, name=name, progress=job.progress, **wanted.sampling.model_dump())
     if target.is_dir() or len(written) > 1:
-        packed = shutil.make_archive(str(folder / target.name.removesuffix(".json")), "zip", target if target.is_dir() else target.parent)
+        packed = shutil.make_archive(str(job.folder / target.name.removesuffix(".json")), "zip", target if target.is_dir() else target.parent)
         shutil.rmtree(target.parent)
         return Path(packed)
     return target

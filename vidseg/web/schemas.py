@@ -84,8 +84,12 @@ class Drawing(Strict):
     opacity: Annotated[float, Field(ge=0, le=1)] | None = None
     background: Annotated[str, Field(pattern=r"^(#[0-9a-fA-F]{6}|[a-zA-Z]{3,30})$", description="A colour.")] | None = None
     side_by_side: bool = False
+    background_image: Annotated[str, Field(max_length=40, description="A picture of this session in place of a colour: its `media`.")] | None = None
     height: Annotated[int, Field(ge=16, le=4320)] | None = None
-    file: Literal["mp4", "webm", "gif"] = "mp4"
+    file: Literal["mp4", "webm", "gif", "png"] = "mp4"
+    codec: Literal["h264", "h265", "vp9", "av1"] | None = None
+    crf: Annotated[int, Field(ge=0, le=63, description="The lower the better.")] | None = None
+    frame: Annotated[int, Field(ge=0, le=10**7, description="Only this one, with the file png.")] | None = None
 
 
 class Sampling(Strict):

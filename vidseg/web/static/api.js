@@ -73,9 +73,12 @@ export function listen(job, onFrame, onProgress, onLost) {
   });
 }
 
-export async function result(media, body, onProgress) {
+// Makes a file and hands it out. Calls back with the job that makes it. Resolves with the file's name, null if it was cancelled.
+export async function result(media, body, onProgress, onJob) {
   const { job } = await ask("POST", mine(`media/${media}/results`), body);
+  onJob(job);
   const end = await listen(job, null, onProgress);
+  if (end.state === "cancelled") return null;
   if (end.state !== "done") throw new Error(end.detail || "It could not be made.");
   const link = document.createElement("a");
   link.href = `api/${mine(`jobs/${job}/file`)}`;

@@ -7,7 +7,7 @@ import { doing, say } from "./words.js";
 const $ = (id) => document.getElementById(id);
 
 const KINDS = {
-  overlay: "Overlay", tracks: "Tracks file", masks: "Masks (PNG)", cutout: "Cut-out, transparent", matte: "Matte video", sheet: "Contact sheet",
+  overlay: "Overlay", still: "Overlay of this frame", tracks: "Tracks file", masks: "Masks (PNG)", cutout: "Cut-out, transparent", matte: "Matte video", sheet: "Contact sheet",
 };
 const IMAGE_KINDS = ["overlay", "tracks", "masks", "cutout"];
 
@@ -30,17 +30,33 @@ function styleBox(name) {
 // Show what can be chosen for the kind of result.
 function fitOptions() {
   const kind = $("download-kind").value, clip = state.media.kind === "video";
-  $("drawing").hidden = !clip || kind !== "overlay";
+  $("drawing").hidden = !clip || !["overlay", "still"].includes(kind);
+  $("encoding").hidden = kind === "still";
   $("sampling").hidden = !clip || !state.info.formats.includes(kind);
   $("with-images").hidden = !state.info.image_formats.includes(kind);
 }
 $("download-kind").onchange = fitOptions;
 
-function drawing() {
+// The codecs that a file can have; the first is the usual one, and a GIF has none.
+const CODECS = { mp4: ["h264", "h265", "vp9", "av1"], webm: ["vp9", "av1"], gif: [] };
+function fitCodecs() {
+  const codecs = CODECS[$("overlay-file").value];
+  $("codec").replaceChildren(...codecs.map((codec) => new Option(codec)));
+  $("codec").disabled = $("crf").disabled = !codecs.length;
+}
+$("overlay-file").onchange = fitCodecs;
+fitCodecs();
+
+async function drawing(kind) {
   const style = [...$("styles").querySelectorAll("input:checked")].map((box) => box.value), background = $("background").value.trim();
+  const picture = $("background-image").files[0];
+  const file = kind === "still" ? { file: "png", frame: state.frame } : {
+    file: $("overlay-file").value, ...(!$("codec").disabled && { codec: $("codec").value, ...($("crf").value && { crf: Math.round(+$("crf").value) }) }),
+  };
   return {
-    style, color_by: $("color-by").value, side_by_side: $("side-by-side").checked, file: $("overlay-file").value,
-    ...(background && { background }), ...(style.includes("mask") && { opacity: state.opacity }),
+    style, color_by: $("color-by").value, side_by_side: $("side-by-side").checked, ...file,
+    ...(background && { background }), ...(picture && { background_image: (await api.upload(picture, () => {})).media }),
+    ...(style.includes("mask") && { opacity: state.opacity }),
   };
 }
 
@@ -50,16 +66,28 @@ const sampling = (kind) => ({
 });
 
 $("download").onclick = () => doing(async () => {
-  const kind = $("download-kind").value, wanted = { kind };
+  const kind = $("download-kind").value, wanted = { kind: kind === "still" ? "overlay" : kind };
   if (state.media.kind === "image") wanted.objects = shown().map((one) => ({ ...one, label: label(one) }));
   else Object.assign(wanted, { labels: Object.fromEntries(state.labels), without: [...state.deleted, ...state.hidden] });
-  if (!$("drawing").hidden) wanted.drawing = drawing();
   if (!$("sampling").hidden) wanted.sampling = sampling(kind);
   $("download").disabled = true;
   try {
-    const name = await api.result(state.media.media, wanted, (job) => say(`Making it …${job.total ? ` ${job.done} of ${job.total}` : ""}`, "work"));
-    say(`${name} has been made.`, "good");
+    if (!$("drawing").hidden) wanted.drawing = await drawing(kind);
+    const told = (job) => say(`Making it …${job.total ? ` ${job.done} of ${job.total}` : ""}`, "work");
+    const name = await api.result(state.media.media, wanted, told, stoppable);
+    say(name ? `${name} has been made.` : "Cancelled; nothing was made.", name ? "good" : "warn");
   } finally {
+    if (wanted.drawing?.background_image) api.forget(wanted.drawing.background_image).catch(() => {});
     $("download").disabled = false;
+    stoppable(null);
   }
 });
+
+// Show what stops a job, where the button was that began it; null: there is none.
+function stoppable(job) {
+  const focused = document.activeElement;
+  $("stop").hidden = !job;
+  $("download").hidden = !!job;
+  if (focused === $("download") || focused === $("stop")) $(job ? "stop" : "download").focus();
+  $("stop").onclick = () => doing(() => api.cancel(job));
+}
