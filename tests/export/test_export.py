@@ -93,6 +93,22 @@ def test_nothing_is_left_of_images_either(tmp_path, monkeypatch, error, kind):
     assert len(written) == 3 and listing(tmp_path) == ["clip.mp4", "clip.tracks.jsonl"]
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_progress_counts_all_frames_and_can_stop(tmp_path, kind):
+    tracks, told = prepare(tmp_path), []
+    vidseg.export(tracks, kind, tmp_path / "whole", every=2, progress=lambda *counts: told.append(counts))
+    assert told == [(done, len(AWKWARD)) for done in range(1, len(AWKWARD) + 1)]
+
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    there = listing(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        vidseg.export(tracks, kind, tmp_path / "stopped", images=FORMATS[kind].images, progress=stop)
+    assert listing(tmp_path) == there
+
+
 def test_a_folder_that_is_not_an_export_is_never_replaced(tmp_path):
     tracks = prepare(tmp_path)
     for kind, inside in (("davis", "thesis.docx"), ("davis", "sub/00001.png"), ("yolo-seg", "images/me.jpg"), ("yolo-seg", "notes.txt")):

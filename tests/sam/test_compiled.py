@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 import vidseg
 from tests.sam import stock
@@ -68,29 +69,36 @@ def assert_same(ours, expected, tolerance=1e-4):
 
 
 @needs_compiler
-def test_demo_pair_gives_the_same_masks_compiled():
-    """With real kernels: one object, until its bank is full and a few frames longer."""
-    usual, compiling = (vidseg.load("demo", device="cpu", compile=choice).propagator() for choice in (False, True))
-    expected, ours = (run(engine, park(8), {0: {1: BOXES[1]}}) for engine in (usual, compiling))
+def test_real_kernels_give_the_same_masks(tmp_path):
+    """A network of few blocks, since every one has kernels of its own to be made; until its bank is full and a few frames longer."""
+    config = OmegaConf.load(stock.SMALL)
+    config.model.image_encoder.trunk.update(stages=[1, 1, 1, 1], global_att_blocks=[2])
+    config.model.memory_attention.num_layers = 1
+    OmegaConf.save(config, tmp_path / "config.yaml")
+    network = lively_network(tmp_path / "config.yaml", seed=4)
+    expected, ours = (run(Propagator(network, compile=choice), park(8), {0: {1: BOXES[1]}}) for choice in (False, True))
     assert_same(ours, expected)
     for a, b in zip(ours, expected):
         mask, other = a.masks(360, 640), b.masks(360, 640)
-        assert other.any() and (mask ^ other).mean() < 1e-4
+        assert other.any() and not other.all() and (mask ^ other).mean() < 1e-4
 
 
 @needs_compiler
 def test_command_compiles_what_it_runs(tmp_path):
-    """Its quick start leaves torch's compiler out of what it imports: that must not stand in the way."""
+    """Its quick start leaves torch's compiler out of what it imports: that must not stand in the way.
+
+    The encoder alone, for the bank does not fill: the step takes as long again to compile.
+    """
     tracks = []
     for option in ((), ("--compile",)):
         path = tmp_path / f"tracks{len(option)}.jsonl"
-        command = ["track", "samples/park.mp4", "--prompt", "cat", "--model", "demo", "--device", "cpu", "--end", "0.3", "--redetect", "off",
+        command = ["track", "samples/park.mp4", "--prompt", "cat", "--model", "demo", "--device", "cpu", "--end", "0.1", "--redetect", "off",
                    "--no-video", "--tracks", str(path), *option]
         code = "from vidseg.cli import main; main()"
         done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr
         tracks.append([json.loads(line) for line in path.read_text().splitlines()])
-    assert len(tracks[0]) == len(tracks[1]) == 9
+    assert len(tracks[0]) == len(tracks[1]) == 4
     shown = [[[(x["id"], x["label"], x["box"]) for x in line["objects"]] for line in lines[1:]] for lines in tracks]  # below the header
     assert shown[0] == shown[1] and all(shown[0])
 
