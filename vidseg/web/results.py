@@ -28,8 +28,8 @@ RENDERED = {"overlay": ("overlay", ".tracked.mp4"), "cutout": ("cutout", ".cutou
 VIDEO_KINDS = ("tracks", "masks", *RENDERED)
 
 
-def check_wanted(session: Session, media: Media, wanted: Wanted) -> None:
-    """HTTPException for a result that there cannot be."""
+def check_wanted(session: Session, media: Media, wanted: Wanted) -> dict:
+    """How an overlay of a clip is drawn, as arguments of `vidseg.render`. HTTPException for a result that there cannot be."""
     kinds = (*(IMAGE_KINDS if media.kind == "image" else VIDEO_KINDS), *FORMATS)
     if wanted.kind not in kinds:
         raise HTTPException(422, f"{wanted.kind!r} is no result for this {media.kind}; there are {', '.join(kinds)}")
@@ -41,9 +41,12 @@ def check_wanted(session: Session, media: Media, wanted: Wanted) -> None:
         try:
             if (wanted.drawing.frame is None) == (wanted.drawing.file == "png"):
                 raise ValueError("a still is one frame in a png; give both, or neither")
-            look_for(f"result.{wanted.drawing.file}", **how_drawn(session, wanted))
+            how = how_drawn(session, wanted)
+            look_for(f"result.{wanted.drawing.file}", **how)
+            return how
         except ValueError as error:
             raise HTTPException(422, str(error)) from None
+    return {}
 
 
 def how_drawn(session: Session, wanted: Wanted) -> dict:
@@ -64,8 +67,8 @@ def how_drawn(session: Session, wanted: Wanted) -> dict:
     return how
 
 
-def make(session: Session, media: Media, job: Job, model: Model, wanted: Wanted) -> None:
-    """Write the file, and tell the job of it."""
+def make(media: Media, job: Job, model: Model, wanted: Wanted, how: dict) -> None:
+    """Write the file, and tell the job of it. how: see `check_wanted`."""
     stem = Path(media.name).stem
     with media.errors():
         tracks = job.folder / f"{stem_of(stem)}.tracks.jsonl"
@@ -75,7 +78,7 @@ def make(session: Session, media: Media, job: Job, model: Model, wanted: Wanted)
             job.file = image_result(media, frame, tracks, wanted, job)
         else:
             edited_tracks(media, wanted, tracks, job)
-            job.file = video_result(session, media, tracks, wanted, job)
+            job.file = video_result(media, tracks, wanted, job, how)
     job.name = stem + job.file.name.removeprefix(stem_of(stem))
 
 
@@ -140,7 +143,7 @@ def edited_tracks(media: Media, wanted: Wanted, target: Path, job: Job) -> None:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def video_result(session: Session, media: Media, tracks: Path, wanted: Wanted, job: Job) -> Path:
+def video_result(media: Media, tracks: Path, wanted: Wanted, job: Job, how: dict) -> Path:
     kind = wanted.kind
     if kind == "tracks":
         return tracks
@@ -148,11 +151,9 @@ def video_result(session: Session, media: Media, tracks: Path, wanted: Wanted, j
         return zipped_masks(tracks, job.folder / "result.masks.zip", job)
     if kind in RENDERED:
         look, suffix = RENDERED[kind]
-        target, how = job.folder / f"result{suffix}", {}
+        target, drawing = job.folder / f"result{suffix}", wanted.drawing
         if kind == "overlay":
-            drawing = wanted.drawing
-            name = f"result.tracked.{drawing.file}" if drawing.frame is None else f"result.frame{drawing.frame}.png"
-            target, how = job.folder / name, how_drawn(session, wanted)
+            target = job.folder / (f"result.tracked.{drawing.file}" if drawing.frame is None else f"result.frame{drawing.frame}.png")
         vidseg.render(media.path, tracks, target, kind=look, progress=job.progress, **how)
         return target
     return exported(media, tracks, wanted, job)

@@ -175,9 +175,9 @@ def start_tracking(session: Visitor, media: File, wanted: schemas.Track, request
 def start_result(session: Visitor, media: File, wanted: schemas.Wanted, request: Request) -> schemas.JobStarted:
     """Make a file to take away: when the job is done, get its `file`."""
     server = the_server(request)
-    check_wanted(session, media, wanted)
+    how = check_wanted(session, media, wanted)
     job = session.new_job(wanted.kind)
-    server.makers.submit(job.run, lambda job: make(session, media, job, server.model, wanted))
+    server.makers.submit(job.run, lambda job: make(media, job, server.model, wanted, how))
     return schemas.JobStarted(job=job.id)
 
 
