@@ -1,11 +1,17 @@
 """A server in this process, with the demo pair."""
 
+import functools
+import io
 import warnings
+from pathlib import Path
 
+import av
 import pytest
 
 import vidseg
 from vidseg.web.app import create_app
+
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it would rather have another HTTP client
@@ -50,6 +56,19 @@ def run(client, visitor: str, job: str) -> tuple[list[dict], dict]:
             elif key == "data" and event == "end":
                 end = json.loads(value)
     return frames, end
+
+
+@functools.cache
+def beginning_of_park(frames: int) -> bytes:
+    """The first frames of the park as an MP4: what is tracked whole should be short."""
+    packed = io.BytesIO()
+    with av.open(packed, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast", "crf": "18"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for frame in vidseg.video.Clip(SAMPLES / "park.mp4").frames(end=(frames - 0.5) / 24):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")))
+        container.mux(stream.encode())
+    return packed.getvalue()
 
 
 @pytest.fixture(scope="session")

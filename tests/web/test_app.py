@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 
 import vidseg
-from tests.web.conftest import TestClient, begin, run
+from tests.web.conftest import SAMPLES, TestClient, beginning_of_park, begin, run
 from vidseg.tracks import decode_mask, read_tracks
 from vidseg.web.app import create_app
 from vidseg.web.jobs import Job
 from vidseg.web.sessions import ROOT
-
-SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 def truth(name: str, index: int) -> dict[str, list[np.ndarray]]:
@@ -69,29 +67,34 @@ def test_any_frame_of_a_clip(client, visitor):
     assert client.get(f"{visitor}/media/{media}/frames/-1").status_code == 416
 
 
+def upload_park(client, visitor, frames: int) -> str:
+    """Path of the first frames of the park."""
+    return f"{visitor}/media/{client.post(f'{visitor}/media?name=park.mp4', content=beginning_of_park(frames)).json()['media']}"
+
+
 def test_tracking_correcting_and_taking_away(client, visitor):
-    place = f"{visitor}/media/{client.post(f'{visitor}/samples/park.mp4').json()['media']}"
+    place = upload_park(client, visitor, 60)
     assert client.post(f"{place}/track", json={"from_frame": 3}).status_code == 409  # nothing to correct yet
     frames, end = run(client, visitor, client.post(f"{place}/track", json={"text": "dog. cat"}).json()["job"])
-    assert end["state"] == "done" and [frame["index"] for frame in frames] == list(range(192))
-    cat = next(one for one in frames[60]["objects"] if one["label"] == "cat")
-    assert iou(cat["mask"], truth("park", 60)["cat"][0]) > 0.75
+    assert end["state"] == "done" and [frame["index"] for frame in frames] == list(range(60))
+    cat = next(one for one in frames[40]["objects"] if one["label"] == "cat")
+    assert iou(cat["mask"], truth("park", 40)["cat"][0]) > 0.75
 
-    ball = truth("park", 150)["ball"][0]
+    ball = truth("park", 50)["ball"][0]
     ys, xs = np.nonzero(ball)
     added = {"id": 9, "label": "ball", "box": [int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1]}
-    later, end = run(client, visitor, client.post(f"{place}/track", json={"text": "dog. cat", "from_frame": 150, "prompts": {"150": [added]}}).json()["job"])
-    assert [frame["index"] for frame in later] == list(range(150, 192))
+    later, end = run(client, visitor, client.post(f"{place}/track", json={"text": "dog. cat", "from_frame": 50, "prompts": {"50": [added]}}).json()["job"])
+    assert [frame["index"] for frame in later] == list(range(50, 60))
     assert {one["id"] for one in later[0]["objects"]} >= {cat["id"], 9}
     assert iou(next(one for one in later[0]["objects"] if one["id"] == 9)["mask"], ball) > 0.6
     same = next(one for one in later[-1]["objects"] if one["id"] == cat["id"])
-    assert iou(same["mask"], truth("park", 191)["cat"][0]) > 0.6
+    assert iou(same["mask"], truth("park", 59)["cat"][0]) > 0.6
 
     wanted = {"kind": "tracks", "labels": {"9": "toy"}, "without": [cat["id"]]}
     job = client.post(f"{place}/results", json=wanted).json()["job"]
     assert run(client, visitor, job)[1]["file"] == "park.tracks.jsonl"
     header, *lines = map(json.loads, client.get(f"{visitor}/jobs/{job}/file").text.splitlines())
-    assert header["clip"] == "park.mp4" and [line["frame"] for line in lines] == list(range(192))
+    assert header["clip"] == "park.mp4" and [line["frame"] for line in lines] == list(range(60))
     labels = {one["id"]: one["label"] for line in lines for one in line["objects"]}
     assert labels[9] == "toy" and cat["id"] not in labels
     assert lines[10]["objects"][0]["mask"] in [one["mask"] for one in frames[10]["objects"]]
@@ -102,7 +105,7 @@ def test_tracking_correcting_and_taking_away(client, visitor):
         assert answer.status_code == 200 and f'filename="{name}"' in answer.headers["content-disposition"]
         if kind == "masks":
             archive = zipfile.ZipFile(io.BytesIO(answer.content))
-            mask = cv2.imdecode(np.frombuffer(archive.read(f"mask-{cat['id']}/000060.png"), np.uint8), cv2.IMREAD_GRAYSCALE) > 0
+            mask = cv2.imdecode(np.frombuffer(archive.read(f"mask-{cat['id']}/000040.png"), np.uint8), cv2.IMREAD_GRAYSCALE) > 0
             assert np.array_equal(mask, decode_mask(cat["mask"]))
 
 
@@ -120,17 +123,7 @@ CAT = {"id": 4, "label": "cat", "box": [60, 150, 165, 250]}
 @pytest.fixture
 def short(client, visitor) -> str:
     """Path of the first 20 frames of the park, in which CAT has been tracked."""
-    import av
-
-    packed = io.BytesIO()
-    with av.open(packed, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for frame in vidseg.video.Clip(SAMPLES / "park.mp4").frames():
-            if frame.index < 20:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")))
-        container.mux(stream.encode())
-    place = f"{visitor}/media/{client.post(f'{visitor}/media?name=park.mp4', content=packed.getvalue()).json()['media']}"
+    place = upload_park(client, visitor, 20)
     assert run(client, visitor, client.post(f"{place}/track", json={"prompts": {"0": [CAT]}}).json()["job"])[1]["done"] == 20
     return place
 
@@ -230,12 +223,10 @@ def test_a_result_can_be_stopped_on_the_way(client, visitor, short, monkeypatch,
 
 
 def test_a_listener_that_comes_back_goes_on_where_it_was(client, visitor):
-    place = f"{visitor}/media/{client.post(f'{visitor}/samples/park.mp4').json()['media']}"
-    box = {"id": 1, "box": [200, 100, 300, 200]}
-    job = client.post(f"{place}/track", json={"prompts": {"180": [box]}}).json()["job"]
+    job = client.post(f"{upload_park(client, visitor, 20)}/track", json={"prompts": {"15": [CAT]}}).json()["job"]
     frames, _ = run(client, visitor, job)
-    assert [frame["index"] for frame in frames] == list(range(192))
-    text = client.get(f"{visitor}/jobs/{job}/events", headers={"Last-Event-ID": "190"}).text
+    assert [frame["index"] for frame in frames] == list(range(20))
+    text = client.get(f"{visitor}/jobs/{job}/events", headers={"Last-Event-ID": "18"}).text
     assert text.count("event: frame") == 2 and "event: end" in text
 
 
