@@ -109,7 +109,7 @@ class EmbeddedImage:
             detections = detector.detect(self.image, phrases)
             self.best_score = detector.best_score
             found = Found(detections.xyxy, [str(name) for name in detections.data["class_name"]], detections.confidence)
-            Settling(objects, engine, now, self._features, again=False, undecided=frozenset()).settle(found)
+            Settling(objects, engine, now, self._features, again=False, undecided=frozenset(), passing={}).settle(found)
         ids = {known.number: object_id for object_id, known in objects.known.items()}
         frame = now.finished({i: known.label for i, known in objects.known.items()}, objects.numbers(), allow_overlap)
         shown = [ids[number] for number in frame.detections.tracker_id.tolist()]

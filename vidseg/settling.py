@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import supervision as sv
 from torch import Tensor
 
-from vidseg.identity import ALIKE, COVERED, STRANGE, STRONG, Known, assign, covered, look_of, mask_iou
+from vidseg.identity import AGREE, ALIKE, COVERED, STRANGE, STRONG, Known, assign, covered, look_of, mask_iou
 from vidseg.objects import Objects
 from vidseg.sam.prompts import Box
 from vidseg.sam.frame import FrameFeatures
@@ -52,25 +54,37 @@ class Settling:
         features: of the frame, encoded.
         again: whether there were other looks and will be more. Else whatever is found is an object.
         undecided: newcomers that are not doubted here, since another look is to decide.
+        passing: boxes [4] of objects that pass each other, by id: their masks are not to be trusted, nor to be doubted.
     """
 
-    def __init__(self, objects: Objects, propagator: Propagator, now: WaitingFrame, features: FrameFeatures, again: bool, undecided: frozenset[int]):
+    def __init__(
+        self, objects: Objects, propagator: Propagator, now: WaitingFrame, features: FrameFeatures, again: bool,
+        undecided: frozenset[int], passing: Mapping[int, np.ndarray]
+    ):  # fmt: skip
         self._objects, self._propagator = objects, propagator
         self._now, self._features = now, features
-        self._again, self._undecided = again, undecided
+        self._again, self._undecided, self._passing = again, undecided, passing
 
     def settle(self, found: Found) -> list[int]:
         """Match, correct, doubt and admit (docs/tracking.md says how). Returns ids of objects that were not in view before."""
         ids, masks = self._now.boxes()
+        found = self._of_others(found)
         matched = assign(found.boxes, found.labels, masks, [self._objects.known[i] for i in ids])
         for row, column in matched.items():
             self._objects.second(ids[column], found.labels[row], float(found.scores[row]))
-        spare = set(ids) - {ids[column] for column in matched.values()}
+        spare = set(ids) - {ids[column] for column in matched.values()} - set(self._passing)
         newcomers = self._prompted(found, [row for row in range(len(found.boxes)) if row not in matched])
         if self._again:
             newcomers = [newcomer for newcomer in newcomers if not self._corrected(newcomer, spare)]
             self._doubt(spare)
         return [i for newcomer in self.most_alike_first(newcomers) for i in self._admit(newcomer)]
+
+    def _of_others(self, found: Found) -> Found:
+        """What is found without what is of objects that pass each other: of which of them will be seen when they have."""
+        if not self._passing or not len(found.boxes):
+            return found
+        kept = (sv.box_iou_batch(found.boxes, np.stack(list(self._passing.values()))) < AGREE).all(1)
+        return Found(found.boxes[kept], [label for label, keep in zip(found.labels, kept) if keep], found.scores[kept])
 
     def _prompted(self, found: Found, rows: list[int]) -> list[Newcomer]:
         """Masks for some detections, under ids of their own."""
@@ -156,10 +170,5 @@ class Settling:
         self._now.rename(newcomer, lost)
 
     def _pass_on(self, newcomer: int, known: int) -> None:
-        """Give a newcomer's prompt to an object that is known, beside its prompts of old; what it remembers else may be wrong."""
-        banks, bank, index = self._propagator.banks, self._propagator.banks.pop(newcomer), self._now.frame.index
-        if known in banks:
-            present = bank.conditioning[index]
-            bank.conditioning = dict(banks[known].conditioning)
-            bank.add_conditioning(index, present)  # if there are too many, the one farthest from now goes
-        banks[known] = bank
+        """Give a newcomer's prompt to an object that is known, beside its prompts of old."""
+        self._propagator.renew(known, self._now.frame.index, self._propagator.banks.pop(newcomer))

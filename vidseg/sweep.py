@@ -15,6 +15,7 @@ import numpy as np
 from vidseg.cuts import SceneCuts
 from vidseg.identity import ALIKE, COVERED, covered, look_of, mask_iou
 from vidseg.objects import Objects
+from vidseg.passing import Passing
 from vidseg.pointing import ObjectPrompt
 from vidseg.sam.frame import FrameFeatures
 from vidseg.sam.propagator import Propagator
@@ -75,6 +76,7 @@ class Sweep:
         if self._cuts and origin:
             self._cuts.begins(origin.image)  # or a cut right before the origin would go unseen
         self._in_view: dict[int, float] = {}  # time in s of the last frame on which each object was visible
+        self._passing = Passing(propagator)
         self._agreeing: dict[tuple[int, int], int] = {}  # pairs of objects on the same pixels: for how many frames
         # Time of the last look, its turn, and the turn of the one before
         self._last_look = origin.time if origin else None
@@ -100,7 +102,9 @@ class Sweep:
             features = self.propagator.embed(frame.image)
             now.add(self.propagator.step(features, frame.index, self._reverse))
             if cut:
+                self._passing.forget()
                 self._close_scene(now, features)
+            self._passing.watch(self.waiting, features)
             self.tidy(now)
         if prompts := self.pointed.pop(frame.index, None):
             features = features or self.propagator.embed(frame.image)
@@ -150,7 +154,8 @@ class Sweep:
                 self._put_to_sleep(object_id, now)
         ids = sorted(now.logits)  # the older have the lower ids
         masks = [now.logits[i] > 0 for i in ids]
-        together = [(ids[a], ids[b]) for a, b in (mask_iou(masks, masks) > COLLAPSED).triu(1).nonzero().tolist()]
+        passing = set(self._passing.expected(now.frame.time))  # may well be on the same pixels for a while
+        together = [(ids[a], ids[b]) for a, b in (mask_iou(masks, masks) > COLLAPSED).triu(1).nonzero().tolist() if not {ids[a], ids[b]} <= passing]
         self._agreeing = {pair: self._agreeing.get(pair, 0) + 1 for pair in together}
         for (kept, gone), frames in self._agreeing.items():
             if self.objects.known[gone].by_hand:
@@ -163,6 +168,7 @@ class Sweep:
     def _point(self, now: WaitingFrame, features: FrameFeatures, prompts: list[ObjectPrompt]) -> None:
         """Begin or correct the objects that the user points at on a frame."""
         named = {self.objects.pointed_at(one.id, now.frame.index): one.prompt for one in prompts}
+        self._passing.forget(*named)
         now.add(self.propagator.prompt(features, now.frame.index, named, self._reverse, lasting=True))
 
     def _put_to_sleep(self, object_id: int, now: WaitingFrame) -> None:
@@ -188,7 +194,7 @@ class Sweep:
         self._last_look = now.frame.time
         if features is None and (len(found.boxes) or now.logits):
             features = self.propagator.embed(now.frame.image)
-        settling = Settling(self.objects, self.propagator, now, features, bool(self._redetect), self._undecided)
+        settling = Settling(self.objects, self.propagator, now, features, bool(self._redetect), self._undecided, self._passing.expected(now.frame.time))
         fresh = settling.settle(found)
         self._forget_false_alarms()
         if self._redetect:

@@ -53,6 +53,11 @@ class WaitingFrame:
         if old in self.logits:
             self.logits[new], self.scores[new] = self.logits.pop(old), self.scores.pop(old)
 
+    def exchange(self, a: int, b: int) -> None:
+        """Let two objects have each other's mask, or none if the other has none."""
+        for kept in (self.logits, self.scores):
+            kept |= {i: kept.pop(j) for i, j in ((a, b), (b, a)) if j in kept}
+
     def boxes(self) -> tuple[list[int], np.ndarray]:
         """Ids of the visible objects, and the bounding boxes of their masks in pixels of the frame, [N, 4]."""
         height, width = self.frame.image.shape[:2]
