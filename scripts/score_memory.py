@@ -1,7 +1,7 @@
 """What the demo SAM remembers: is it silent about what cannot be seen, does it find it again, can it keep twins apart?
 
     uv run python scripts/score_memory.py                  # the bundled SAM
-    uv run python scripts/score_memory.py --sam runs/sam_new --clips 8
+    uv run python scripts/score_memory.py --sam runs/sam_new --clips 8 --kind twins
 
 Everything is prompted once, by its true box on the first frame; there is no detector, so all the rest is memory. The clips are
 those of `challenge_clips.py`, with seeds of their own.
@@ -52,9 +52,9 @@ class Followed:
         return (self.share >= ENTERED) & ~self.absent
 
 
-def plans(family, holds, clips: int) -> Iterator[Plan]:
-    """Plans of a family that keep its promise, with seeds from SEED on."""
-    number, rng = 0, np.random.default_rng(SEED)
+def plans(family, holds, clips: int, seed: int = SEED) -> Iterator[Plan]:
+    """Plans of a family that keep its promise."""
+    number, rng = 0, np.random.default_rng(seed)
     while number < clips:
         plan = family(rng, number)
         if holds(visible(plan)):
@@ -102,23 +102,31 @@ def kept_apart(a: Followed, b: Followed) -> bool:
     return bool(right[plain].mean() >= 0.9 and right[plain][-12:].all())
 
 
+# Name of each kind of clips, with family and condition.
+KINDS = {"hidden": (occlusion, hidden_for_ten), "left": (reentry, away_for_a_while), "twins": (twins, all_begin_visible)}
+
+
 @click.command(help=__doc__.split("\n\n")[0])
 @click.option("--clips", default=20, show_default=True, help="Clips of each kind.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Only this one; may be given again.")
+@click.option("--seed", default=SEED, show_default=True, help="Other clips of the same kinds.")
 @click.option("--sam", metavar="FOLDER", help="Another SAM instead of the demo pair's.")
-def main(clips: int, sam: str | None) -> None:
+def main(clips: int, kinds: tuple[str, ...], seed: int, sam: str | None) -> None:
     model = vidseg.load("demo", sam=sam, device="cpu")
-    with tempfile.TemporaryDirectory() as folder:
-        go = lambda family, holds: [follow(model, plan, Path(folder)) for plan in plans(family, holds, clips)]
-        hidden, left, alike = go(occlusion, hidden_for_ten), go(reentry, away_for_a_while), go(twins, all_begin_visible)
-    click.echo(f"{clips} clips of each kind, seed {SEED}, each object prompted by its true box on the first frame")
-    for name, some in (("behind something", hidden), ("out of the picture", left), ("twins", alike)):
+    click.echo(f"{clips} clips of each kind, seed {seed}, each object prompted by its true box on the first frame")
+    for kind in kinds or KINDS:
+        with tempfile.TemporaryDirectory() as folder:
+            some = [follow(model, plan, Path(folder)) for plan in plans(*KINDS[kind], clips, seed)]
         absent = np.concatenate([f.score[f.absent] for objects in some for f in objects])
         present = np.concatenate([f.score[f.present] for objects in some for f in objects])
         silent = f"absent frames with a negative score {1 - absent.mean():.3f} of {len(absent)}, " if len(absent) else ""
-        click.echo(f"{name:18} {silent}visible frames with a positive one {present.mean():.3f} of {len(present)}")
-    click.echo(f"behind something for {HIDDEN[0]} to {HIDDEN[-1]} frames: found again {sum(found_again(objects[0]) for objects in hidden)} of {clips}")
-    click.echo(f"out of the picture: found again {sum(found_again(f) for objects in left for f in objects[:2])} of {2 * clips}")
-    click.echo(f"twins that cross: both ids kept in {sum(kept_apart(*objects[1:3]) for objects in alike)} of {clips}")
+        click.echo(f"{kind:6} {silent}visible frames with a positive one {present.mean():.3f} of {len(present)}")
+        if kind == "hidden":
+            click.echo(f"       found again after {HIDDEN[0]} to {HIDDEN[-1]} frames behind something: {sum(found_again(objects[0]) for objects in some)} of {clips}")
+        elif kind == "left":
+            click.echo(f"       found again after they were out of the picture: {sum(found_again(f) for objects in some for f in objects[:2])} of {2 * clips}")
+        else:
+            click.echo(f"       both ids kept by twins that cross: in {sum(kept_apart(*objects[1:3]) for objects in some)} of {clips}")
 
 
 if __name__ == "__main__":
