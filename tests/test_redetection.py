@@ -22,7 +22,7 @@ from vidseg.identity import ALIKE, Known
 from vidseg.objects import Objects
 from vidseg.sam.memory import MAX_CONDITIONING, MemoryBank
 from vidseg.sam.propagator import Propagator
-from vidseg.settling import Newcomer, Settling
+from vidseg.settling import Found, Newcomer, Settling
 from vidseg.sweep import Sweep
 from vidseg.video import Clip, Frame
 from vidseg.waiting import WaitingFrame
@@ -551,8 +551,8 @@ def at(index):
     return WaitingFrame(Frame(index, index / RATE, index, np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
 
 
-def settling(objects, engine, now, features=None):
-    return Settling(objects, engine, now, features, again=True, undecided=frozenset())
+def settling(objects, engine, now, features=None, passing=None):
+    return Settling(objects, engine, now, features, again=True, undecided=frozenset(), passing=passing or {})
 
 
 def sure(label="dog", **what):
@@ -579,6 +579,17 @@ def test_id_goes_to_whoever_looks_most_like_its_object(demo):
     settle = settling(objects, demo.propagator(), at(0), SimpleNamespace(top=top))
     assert all(settle.likeness(one)[1] >= ALIKE for one in (stronger, same))
     assert settle.most_alike_first([stronger, same]) == [same, stronger]
+
+
+def test_what_is_found_where_two_pass_each_other_is_theirs(demo):
+    """It confirms whom it is of, and is no newcomer; what is found elsewhere is one."""
+    objects = Objects()
+    objects.known = {1: sure(), 2: Known(born=0, evidence=0.5, votes=Counter({"dog": 0.5}))}
+    objects.labels, places = {1: "dog"}, {1: np.array([100.0, 100, 200, 200]), 2: np.array([300.0, 100, 400, 200])}
+    found = Found(np.array([[305.0, 100, 400, 205], [100, 240, 180, 320]], np.float32), ["dog", "dog"], np.array([0.6, 0.7], np.float32))
+    others = settling(objects, demo.propagator(), at(5), passing=places)._of_others(found)
+    assert others.boxes.tolist() == [[100, 240, 180, 320]] and others.labels == ["dog"]
+    assert objects.known[2].confirmed and objects.known[1].evidence == 0
 
 
 def test_what_nothing_could_find_again_is_not_let_go(demo, shelf, sweeps):

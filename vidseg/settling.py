@@ -80,11 +80,17 @@ class Settling:
         return [i for newcomer in self.most_alike_first(newcomers) for i in self._admit(newcomer)]
 
     def _of_others(self, found: Found) -> Found:
-        """What is found without what is of objects that pass each other: of which of them will be seen when they have."""
-        if not self._passing or not len(found.boxes):
+        """What is found without what is of objects that pass each other: that only says that they are there."""
+        ids = [i for i in self._passing if i in self._objects.known]
+        if not ids or not len(found.boxes):
             return found
-        kept = (sv.box_iou_batch(found.boxes, np.stack(list(self._passing.values()))) < AGREE).all(1)
-        return Found(found.boxes[kept], [label for label, keep in zip(found.labels, kept) if keep], found.scores[kept])
+        agree = sv.box_iou_batch(found.boxes, np.stack([self._passing[i] for i in ids]))
+        theirs = agree.max(1) >= AGREE
+        for row in np.flatnonzero(theirs):
+            object_id = ids[int(agree[row].argmax())]
+            if found.labels[row] in self._objects.known[object_id].votes:
+                self._objects.second(object_id, found.labels[row], float(found.scores[row]))
+        return Found(found.boxes[~theirs], [label for label, other in zip(found.labels, ~theirs) if other], found.scores[~theirs])
 
     def _prompted(self, found: Found, rows: list[int]) -> list[Newcomer]:
         """Masks for some detections, under ids of their own."""
