@@ -52,7 +52,7 @@ class Followed:
         return (self.share >= ENTERED) & ~self.absent
 
 
-def plans(family, holds, clips: int, seed: int = SEED) -> Iterator[Plan]:
+def plans(family, holds, clips: int, seed: int) -> Iterator[Plan]:
     """Plans of a family that keep its promise."""
     number, rng = 0, np.random.default_rng(seed)
     while number < clips:

@@ -91,6 +91,11 @@ def covered(mask: Tensor, others: list[Tensor]) -> float:
     return float((mask & torch.stack(others).any(0)).sum() / mask.sum().clamp(min=1))
 
 
+def in_common(a: Tensor, b: Tensor) -> float:
+    """Share of a mask [h, w] bool that another covers, for whichever of the two is covered more."""
+    return max(covered(a, [b]), covered(b, [a]))
+
+
 def mask_iou(a: list[Tensor], b: list[Tensor]) -> Tensor:
     """IoU of N and M masks [h, w] bool → [N, M], in one product for all pairs."""
     if not a or not b:

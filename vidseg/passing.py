@@ -15,7 +15,7 @@ import supervision as sv
 import torch
 from torch import Tensor
 
-from vidseg.identity import AGREE, ALIKE, COVERED, covered, look_of
+from vidseg.identity import AGREE, ALIKE, COVERED, in_common, look_of
 from vidseg.sam.frame import FrameFeatures
 from vidseg.sam.prompts import Box
 from vidseg.sam.propagator import Propagator
@@ -55,7 +55,7 @@ class Movement:
 
     def box_at(self, time: float) -> np.ndarray:
         """The box [4] at another time, if the object goes on as it did: the same size, and a centre on a straight line."""
-        times, boxes = (np.array(values, float) for values in list(zip(*self.seen))[:2])
+        times, boxes = (np.array([one[part] for one in self.seen]) for part in (0, 1))
         half = np.median(boxes[:, 2:] - boxes[:, :2], 0) / 2
         centre = [np.polyval(np.polyfit(times - time, values, 1), 0) for values in ((boxes[:, :2] + boxes[:, 2:]) / 2).T]
         return np.concatenate([centre - half, centre + half])
@@ -117,6 +117,8 @@ class Passing:
     def watch(self, waiting: list[WaitingFrame], features: FrameFeatures) -> None:
         """Take note of a frame, the last of those that wait; put right what can be decided on it."""
         now = waiting[-1]
+        if len(self._propagator.banks) < 2:
+            return self.forget()  # whoever is alone is mistaken for nobody
         ids, boxes = bodies(now)
         touch = sv.box_iou_batch(boxes, boxes) > 0 if ids else np.zeros((0, 0), bool)
         np.fill_diagonal(touch, False)
@@ -151,11 +153,11 @@ class Passing:
         """See whether the two are confused, or apart again. Returns whether it has been settled who is who."""
         now = waiting[-1]
         masks = [now.logits[i] > 0 for i in pair if i in now.logits]
-        apart = len(masks) == 2 and max(covered(masks[0], masks[1:]), covered(masks[1], masks[:1])) <= COVERED
+        apart = len(masks) == 2 and in_common(*masks) <= COVERED
         meeting.apart = meeting.apart + 1 if apart else 0
         meeting.confused |= not apart
         expected = meeting.boxes_at(now.frame.time)
-        overlap, near = (float(sv.box_iou_batch(boxes[:1], boxes[1:])[0, 0]) for boxes in (expected, widened(expected, FREE)))
+        overlap, near = (float(sv.box_iou_batch(boxes[:1], boxes[1:])[0, 0]) for boxes in (expected, sv.scale_boxes(expected, FREE)))
         before, meeting.distance = meeting.distance, float(np.abs((expected[0] - expected[1]).reshape(2, 2).mean(0)).sum())
         if not meeting.confused or overlap > APART:
             return False
@@ -212,8 +214,7 @@ class Passing:
         ids, found = bodies(there)
         if ids != list(prompts):
             return False
-        masks = [logits > 0 for logits in there.logits.values()]
-        if max(covered(masks[0], masks[1:]), covered(masks[1], masks[:1])) > CLEAR:
+        if in_common(*(logits > 0 for logits in there.logits.values())) > CLEAR:
             return False
         if (np.diag(sv.box_iou_batch(found, np.stack(boxes))) < AGREE).any():
             return False
@@ -223,12 +224,6 @@ class Passing:
             self._propagator.banks[i] = bank
             now.logits[i], now.scores[i] = there.logits[new], there.scores[new]
         return True
-
-
-def widened(boxes: np.ndarray, factor: float) -> np.ndarray:
-    """Boxes [N, 4] with the same centres and other sizes."""
-    middle = (boxes + np.roll(boxes, 2, 1)) / 2
-    return middle + factor * (boxes - middle)
 
 
 def bodies(frame: WaitingFrame) -> tuple[list[int], np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import supervision as sv
 from torch import Tensor
 
-from vidseg.identity import AGREE, ALIKE, COVERED, STRANGE, STRONG, Known, assign, covered, look_of, mask_iou
+from vidseg.identity import AGREE, ALIKE, COVERED, STRANGE, STRONG, Known, assign, covered, in_common, look_of, mask_iou
 from vidseg.objects import Objects
 from vidseg.sam.prompts import Box
 from vidseg.sam.frame import FrameFeatures
@@ -111,7 +111,7 @@ class Settling:
         for object_id in sorted(spare) if mask is not None else ():
             old = self._now.logits[object_id] > 0
             known = self._objects.known[object_id]
-            if not known.by_hand and newcomer.label in known.votes and max(covered(old, [mask]), covered(mask, [old])) > COVERED:
+            if not known.by_hand and newcomer.label in known.votes and in_common(old, mask) > COVERED:
                 spare.remove(object_id)
                 self._pass_on(newcomer.object_id, object_id)
                 self._now.logits[object_id], self._now.scores[object_id] = newcomer.logits, newcomer.score_of_mask
@@ -176,5 +176,10 @@ class Settling:
         self._now.rename(newcomer, lost)
 
     def _pass_on(self, newcomer: int, known: int) -> None:
-        """Give a newcomer's prompt to an object that is known, beside its prompts of old."""
-        self._propagator.renew(known, self._now.frame.index, self._propagator.banks.pop(newcomer))
+        """Give a newcomer's prompt to an object that is known, beside its prompts of old; what it remembers else may be wrong."""
+        banks, bank, index = self._propagator.banks, self._propagator.banks.pop(newcomer), self._now.frame.index
+        if known in banks:
+            present = bank.conditioning[index]
+            bank.conditioning = dict(banks[known].conditioning)
+            bank.add_conditioning(index, present)  # if there are too many, the one farthest from now goes
+        banks[known] = bank

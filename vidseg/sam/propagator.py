@@ -198,17 +198,6 @@ class Propagator:
         """Forget an object. The others are not touched."""
         del self.banks[object_id]
 
-    def renew(self, object_id: int, index: int, bank: MemoryBank) -> None:
-        """Let an object go on from a bank that was prompted on frame `index`, beside its prompts of old.
-
-        What else it remembers is dropped, since it may be wrong.
-        """
-        present = bank.conditioning[index]
-        if object_id in self.banks:
-            bank.conditioning = dict(self.banks[object_id].conditioning)
-            bank.add_conditioning(index, present)  # if there are too many, the one farthest from now goes
-        self.banks[object_id] = bank
-
     def branch(self, ids: Sequence[int]) -> Propagator:
         """An engine that shares the network and holds the prompts of some objects, to carry them elsewhere on its own."""
         other = copy(self)
