@@ -12,7 +12,7 @@ from vidseg.sam.frame import FrameFeatures, FrameMasks
 from vidseg.sam.memory import Memory, MemoryBank
 from vidseg.waiting import WaitingFrame
 
-FRAMES = 60
+FRAMES = 42
 LOOK = torch.tensor([1.0, 0.0])
 
 
@@ -20,7 +20,7 @@ def crossing(path, sprites, left, right):
     """Two sprites start on either side, pass each other in the middle, and go on to the other side."""
 
     def places(t):
-        return {"left": (120 + 6.5 * t, 170), "right": (520 - 6.5 * t, 182)}
+        return {"left": (185 + 6.5 * t, 170), "right": (455 - 6.5 * t, 182)}
 
     return film(path, {"left": sprites[left], "right": sprites[right]}, FRAMES, places)
 
@@ -62,14 +62,6 @@ def test_twins_that_are_found_by_name(demo, twins):  # noqa: F811
     if agree[0, 0, 0] < 0.5:  # numbered the other way round
         agree = agree[:, ::-1]
     assert (agree[-8:, [0, 1], [0, 1]] > 0.5).all()
-
-
-def test_others_are_left_alone(demo, tmp_path, sprites, monkeypatch):  # noqa: F811
-    clip = crossing(tmp_path / "others.mp4", sprites, "cat", "ball")
-    found = by_box(demo, clip)
-    monkeypatch.setattr(Passing, "watch", lambda *_: None)
-    for one, other in zip(found, by_box(demo, clip)):
-        assert np.array_equal(one.mask, other.mask) and np.array_equal(one.tracker_id, other.tracker_id)
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -179,6 +171,16 @@ def test_the_engine_forgets_what_was_confused():
     """After they have parted, nothing is left of the prompt on frame 0, which shows each where the other is now."""
     _, engine = passed(swapping(36))
     assert set(engine.banks) == {1, 2} and all(min(bank.conditioning) > 20 for bank in engine.banks.values())
+
+
+def test_who_looks_different_is_left_alone():
+    """The same, but they did not look alike when they met, so that SAM is believed."""
+    looks = torch.zeros(24, 24)
+    looks[:, :7] = 2  # where 1 comes from
+    places = swapping(24)
+    waiting, engine = passed(places, looks)
+    assert all(torch.equal(waiting[-1].logits[i] > 0, square(*places[-1][i]) > 0) for i in (1, 2))
+    assert all(0 in bank.conditioning for bank in engine.banks.values())
 
 
 def test_looks_have_the_last_word():
