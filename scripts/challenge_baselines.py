@@ -18,6 +18,7 @@ from vidseg.sam.prompts import Box
 from vidseg.sam.frame import FrameMasks
 from vidseg.sweep import SCAN_INTERVAL
 from vidseg.video import Clip, Frame
+from vidseg.waiting import WaitingFrame
 
 
 @dataclass
@@ -46,7 +47,7 @@ def single_keyframe(model: Model, clip: Path, phrases: Sequence[str]) -> Iterato
             labels.update(enumerate(names, start=1))
             if labels:
                 part = propagator.prompt(propagator.embed(frame.image), frame.index, dict(enumerate(boxes, start=1)))
-        yield Followed(frame, masks_by_id(part, frame), labels)
+        yield Followed(frame, masks_by_id(model, part, frame), labels)
 
 
 def detect_every(model: Model, clip: Path, phrases: Sequence[str], interval: int = 20, same: float = 0.8) -> Iterator[Followed]:
@@ -59,12 +60,12 @@ def detect_every(model: Model, clip: Path, phrases: Sequence[str], interval: int
     ids: dict[int, int] = {}  # the propagator numbers its boxes from 0; these are the objects they stand for
     for frame in Clip(clip).frames():
         features = propagator.embed(frame.image)
-        masks = masks_by_id(propagator.step(features, frame.index), frame)
+        masks = masks_by_id(model, propagator.step(features, frame.index), frame)
         if frame.index % interval == 0:
             old = {ids[key]: mask for key, mask in masks.items()}
             boxes, names = find(model, frame, phrases)
             propagator = model.propagator()
-            masks = masks_by_id(propagator.prompt(features, frame.index, dict(enumerate(boxes))) if boxes else None, frame)
+            masks = masks_by_id(model, propagator.prompt(features, frame.index, dict(enumerate(boxes))) if boxes else None, frame)
             ids = carry_over(masks, old, same)
             for key, name in enumerate(names):
                 labels[ids.setdefault(key, len(labels) + 1)] = name
@@ -77,11 +78,12 @@ def find(model: Model, frame: Frame, phrases: Sequence[str]) -> tuple[list[Box],
     return [Box(tuple(float(value) for value in box)) for box in found.xyxy], [str(name) for name in found.data["class_name"]]
 
 
-def masks_by_id(part: FrameMasks | None, frame: Frame) -> dict[int, np.ndarray]:
-    """The masks [H, W] bool of a frame that are not empty."""
-    if part is None:
-        return {}
-    return {i: mask for i, mask in zip(part.ids, part.masks(*frame.image.shape[:2])) if mask.any()}
+def masks_by_id(model: Model, part: FrameMasks | None, frame: Frame) -> dict[int, np.ndarray]:
+    """The masks [H, W] bool of a frame that are not empty, drawn as the model draws them."""
+    now = WaitingFrame(frame)
+    now.add(part)
+    shown = now.finished(dict.fromkeys(now.logits, ""), {i: i for i in now.logits}, allow_overlap=True, sharpen=model.sharpen).detections
+    return dict(zip(shown.tracker_id.tolist(), shown.mask))
 
 
 def carry_over(fresh: Mapping[int, np.ndarray], old: Mapping[int, np.ndarray], same: float) -> dict[int, int]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from vidseg.sam.frame import FrameMasks
 from vidseg.video import Frame
-from vidseg.waiting import WaitingFrame
+from vidseg.waiting import WaitingFrame, disown
 
 SIDE = 24  # cells of the low-resolution logits
 SIZES = [(24, 24), (96, 96), (37, 53), (360, 640), (101, 7), (19, 23)]  # heights and widths of frames
@@ -150,13 +150,13 @@ def test_masks_as_drawn_if_they_may_overlap(height, width):
 @pytest.mark.parametrize("allow_overlap", [False, True])
 def test_fields_of_a_finished_frame(allow_overlap):
     frame = waiting(THREE)
-    frame.scores = {2: 0.25, 5: 0.5, 9: 0.75}
+    frame.scores = {2: 0.65, 5: 0.7, 9: 0.75}
     done = frame.finished(NAMES, NUMBERS, allow_overlap)
     assert (done.index, done.time) == (7, 7 / 24) and done.image is frame.frame.image
     found = done.detections
     assert found.tracker_id.tolist() == [1, 2, 3]
     assert list(found.data["class_name"]) == ["cat", "ball", "dog"]
-    assert found.confidence.tolist() == [0.5, 0.75, 0.25] and found.confidence.dtype == np.float32
+    assert found.confidence.tolist() == pytest.approx([0.7, 0.75, 0.65]) and found.confidence.dtype == np.float32
     for box, mask in zip(found.xyxy, found.mask):
         ys, xs = np.nonzero(mask)
         assert box.tolist() == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
@@ -175,6 +175,33 @@ def test_object_that_others_cover_is_left_out():
     frame = waiting(under)
     assert frame.finished({1: "cat", 2: "dog"}, {1: 1, 2: 2}, allow_overlap=False).detections.tracker_id.tolist() == [2]
     assert frame.finished({1: "cat", 2: "dog"}, {1: 1, 2: 2}, allow_overlap=True).detections.tracker_id.tolist() == [1, 2]
+
+
+def test_what_is_hidden_loses_to_who_is_sure():
+    """Its logits may be the larger ones where it is drawn on what hides it."""
+    front, behind = {1: blob(10, 10, 7, peak=5)}, {2: blob(10, 12, 5, peak=9)}
+    frame = waiting(front | behind)
+    names, numbers = {1: "dog", 2: "cat"}, {1: 1, 2: 2}
+    frame.scores = {1: 0.9, 2: 0.9}
+    assert frame.finished(names, numbers, allow_overlap=False).detections.tracker_id.tolist() == [1, 2]
+    frame.scores = {1: 0.9, 2: 0.3}
+    alone = waiting(front).finished(names, {1: 1}, allow_overlap=False).detections
+    found = frame.finished(names, numbers, allow_overlap=False).detections
+    assert found.tracker_id.tolist() == [1] and np.array_equal(found.mask, alone.mask)
+
+
+def test_what_the_least_visible_one_owned_goes_to_who_is_drawn_there():
+    masks = np.zeros((3, 1, 10), bool)
+    masks[0, 0, :8] = masks[1, 0, 3:10] = masks[2, 0, 2:7] = True
+    owner = np.array([[0, 0, 2, 0, 0, 0, 0, 1, 1, 1]])  # 0 has 6 of 8, 1 has 3 of 7, 2 has 1 of 5
+    disown(masks, owner)
+    assert owner.tolist() == [[0] * 8 + [-1] * 2]  # 2 gives its pixel to 0; then 1 has less than half, still
+
+
+def test_of_two_alike_on_the_same_pixels_one_stays():
+    twins = {1: blob(10, 10, 6), 2: blob(10, 10, 6)}
+    found = waiting(twins).finished({1: "a", 2: "a"}, {1: 1, 2: 2}, allow_overlap=False).detections
+    assert found.tracker_id.tolist() == [1] and np.array_equal(found.mask[0], resized(twins[1], 48, 64) > 0)
 
 
 @pytest.mark.parametrize("allow_overlap", [False, True])

@@ -34,6 +34,7 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
     compile: bool = False,
+    sharpen: bool | None = None,
 ) -> Model:
     """Load SAM 2.1 and Grounding DINO.
 
@@ -51,6 +52,8 @@ def load(
             the device is made for it, and the network is large enough to gain.
         compile: whether to run SAM through `torch.compile`, with CUDA graphs: for long clips on a GPU, as it takes minutes at
             first. On a CPU frames take longer with it.
+        sharpen: whether to move the outlines of masks to edges in the picture that are near (`vidseg.sharpening`). Default:
+            as the preset has it; only "demo" does.
 
     Returns:
         The model. SAM is loaded now, the detector with the first text prompt.
@@ -71,7 +74,8 @@ def load(
     network = build_sam(sam_path, device)
     if dtype == "auto":
         dtype = "bfloat16" if network.image_size >= 1024 and gains_from_bfloat16(device) else "float32"
-    return Model(network, detector_path, device, dtype, {"sam": sam_source, "detector": detector_source}, compile)
+    return Model(network, detector_path, device, dtype, {"sam": sam_source, "detector": detector_source}, compile,
+                 sharpen=chosen is not None and chosen.sharpen if sharpen is None else sharpen)
 
 
 def resolve(device: str, dtype: str) -> str:
@@ -125,10 +129,11 @@ class Model:
     Attributes:
         device, dtype, compile: where and how it runs.
         names: the checkpoints it was loaded from, {"sam": …, "detector": … or None}.
+        sharpen: whether outlines are moved to edges in the picture.
     """
 
-    def __init__(self, network, detector_path, device: str, dtype: str, names: dict[str, Any], compile: bool = False):
-        self.device, self.dtype, self.names, self.compile = device, dtype, names, compile
+    def __init__(self, network, detector_path, device: str, dtype: str, names: dict[str, Any], compile: bool = False, sharpen: bool = False):
+        self.device, self.dtype, self.names, self.compile, self.sharpen = device, dtype, names, compile, sharpen
         self._network, self._detector_path = network, detector_path
 
     @cached_property
@@ -168,7 +173,7 @@ class Model:
         """
         from vidseg.segmenting import EmbeddedImage
 
-        return EmbeddedImage(image, self.propagator(), lambda: self.detector)
+        return EmbeddedImage(image, self.propagator(), lambda: self.detector, self.sharpen)
 
     def segment(self, image: str | os.PathLike | np.ndarray, prompt: str | Sequence[str] | None = None, **prompts) -> TrackedFrame:
         """Find and outline objects on one image: a clip of one frame.
@@ -267,4 +272,4 @@ class Model:
         phrases = [] if prompt is None else parse_phrases(prompt)
         return Tracking(
             clip if isinstance(clip, Clip) else Clip(clip), self.propagator(), self.detector if phrases else None, phrases, pointed=pointed, prompts=by_frame, keyframe=keyframe,
-            redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap, start=start, end=end, reserved=reserved, between=between)
+            redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap, sharpen=self.sharpen, start=start, end=end, reserved=reserved, between=between)

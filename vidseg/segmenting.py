@@ -40,13 +40,14 @@ class EmbeddedImage:
         image: a file, or H×W×3 uint8 RGB.
         engine: without objects; it encodes the image now.
         detector: gives who understands text, when it is first needed.
+        sharpen: move the outlines of masks to edges in the picture.
 
     Attributes:
         image: H×W×3 uint8 RGB.
         best_score: highest score of a detection in the latest search by text, also below the threshold.
     """
 
-    def __init__(self, image: str | os.PathLike | np.ndarray, engine: Propagator, detector: Callable[[], Detector]):
+    def __init__(self, image: str | os.PathLike | np.ndarray, engine: Propagator, detector: Callable[[], Detector], sharpen: bool = False):
         if isinstance(image, (str, os.PathLike)):
             image = read_image(Path(image))
         image = np.asarray(image)
@@ -54,7 +55,7 @@ class EmbeddedImage:
             raise InputError(f"an image must be a file, or H×W×3 uint8 RGB; it is {image.shape} {image.dtype}")
         self.image = image
         self.best_score = 0.0
-        self._engine, self._detector = engine, detector
+        self._engine, self._detector, self._sharpen = engine, detector, sharpen
         self._features = engine.embed(image)
 
     def segment(
@@ -111,7 +112,7 @@ class EmbeddedImage:
             found = Found(detections.xyxy, [str(name) for name in detections.data["class_name"]], detections.confidence)
             Settling(objects, engine, now, self._features, again=False, undecided=frozenset(), passing={}).settle(found)
         ids = {known.number: object_id for object_id, known in objects.known.items()}
-        frame = now.finished({i: known.label for i, known in objects.known.items()}, objects.numbers(), allow_overlap)
+        frame = now.finished({i: known.label for i, known in objects.known.items()}, objects.numbers(), allow_overlap, self._sharpen)
         shown = [ids[number] for number in frame.detections.tracker_id.tolist()]
         low_res = [answers[i] if i in answers else now.logits[i].float().clamp(-FED_BACK, FED_BACK) for i in shown]
         side = self._features.high_res[0].shape[-1]
@@ -142,7 +143,7 @@ class EmbeddedImage:
         now = WaitingFrame(Frame(0, 0.0, 0, self.image))
         numbers = range(len(found.ious))
         now.logits, now.scores = dict(zip(numbers, fill_holes(found.logits[:, None])[:, 0].half())), dict(zip(numbers, found.ious.tolist()))
-        frame = now.finished(dict.fromkeys(numbers, one.label or "object"), {i: i + 1 for i in numbers}, allow_overlap=True)
+        frame = now.finished(dict.fromkeys(numbers, one.label or "object"), {i: i + 1 for i in numbers}, allow_overlap=True, sharpen=self._sharpen)
         frame.detections.data["candidate"] = frame.detections.tracker_id
         frame.detections.tracker_id = np.full(len(frame.detections), one.id)
         return frame

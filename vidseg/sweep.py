@@ -105,10 +105,10 @@ class Sweep:
                 self._passing.forget()
                 self._close_scene(now, features)
             self._passing.watch(self.waiting, features)
-            self.tidy(now)
         if prompts := self.pointed.pop(frame.index, None):
             features = features or self.propagator.embed(frame.image)
             self._point(now, features, prompts)
+        self.tidy(now)  # who is pointed at here may lie on somebody already
         if found is not None or self._is_time(frame, cut):
             self._look(now, features, found)
 

@@ -44,6 +44,7 @@ class Tracking:
         redetect: seconds between two looks of the detector; None for a single keyframe.
         forget_after: seconds out of view after which an object is carried no further; it can still be found again.
         allow_overlap: keep masks as the network draws them; else every pixel has one owner at most.
+        sharpen: move the outlines of masks to edges in the picture.
         start, end: part of the clip in seconds, None for all of it.
         reserved: ids that no object gets that is found, since others had them in an earlier run.
         between: is called before each frame that is worked on, in whatever direction. What it raises ends the run.
@@ -65,6 +66,7 @@ class Tracking:
         redetect: float | None = None,
         forget_after: float = 30.0,
         allow_overlap: bool = False,
+        sharpen: bool = False,
         start: float | None = None,
         end: float | None = None,
         reserved: Iterable[int] = (),
@@ -82,7 +84,8 @@ class Tracking:
         self._detector, self._phrases = detector, list(phrases)
         self._wanted = "first" if self._pointed and keyframe == "auto" else keyframe
         self._redetect = redetect if detector is not None else None
-        self._forget_after, self._allow_overlap = forget_after, allow_overlap
+        self._forget_after = forget_after
+        self._drawn = {"allow_overlap": allow_overlap, "sharpen": sharpen}  # how masks are drawn at the size of the frame
         self._range, self._between = (start, end), between
         self._first = 0  # number of the first frame that is read
 
@@ -195,7 +198,7 @@ class Tracking:
             for waiting in sweep.run(frames):
                 self.doing = f"tracking backwards: {waiting.frame.index}"
                 ids = dict.fromkeys(self.objects.known, "")
-                earlier.push(waiting.finished(ids, {i: i for i in ids}, self._allow_overlap))
+                earlier.push(waiting.finished(ids, {i: i for i in ids}, **self._drawn))
                 if not sweep.looks and not sweep.propagator.banks:
                     break  # nobody is left to be followed, and nobody will be found
         self.doing = ""
@@ -226,7 +229,7 @@ class Tracking:
     # -- handing out ---------------------------------------------------------------------------------------------------
 
     def _finished(self, waiting: WaitingFrame) -> TrackedFrame:
-        return waiting.finished({i: known.label for i, known in self.objects.known.items()}, self.objects.numbers(), self._allow_overlap)
+        return waiting.finished({i: known.label for i, known in self.objects.known.items()}, self.objects.numbers(), **self._drawn)
 
     def _handed_out(self, frame: TrackedFrame) -> TrackedFrame:
         for number in frame.detections.tracker_id.tolist():

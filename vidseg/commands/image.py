@@ -29,7 +29,7 @@ from vidseg.export import FORMATS
 @click.option("--export", "formats", multiple=True, type=click.Choice(list(FORMATS)), help="Also export the masks; several photos become one data set. May be repeated.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def image(
-    photos, texts, boxes, points, masks, preset, sam, detector, device, dtype, compile, allow_overlap, output, with_masks, with_cutouts, multimask, formats, overwrite
+    photos, texts, boxes, points, masks, preset, sam, detector, device, dtype, sharpen, compile, allow_overlap, output, with_masks, with_cutouts, multimask, formats, overwrite
 ) -> None:
     """Outline objects on photos (files, folders, patterns): what TEXT names, or what you point at.
 
@@ -60,7 +60,7 @@ def image(
     with status(f"Loading {preset}"):
         from vidseg.startup import load_quickly
 
-        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, compile=compile)
+        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, sharpen=sharpen, compile=compile)
         load_quickly(model, bool(phrases))
 
     done = objects = 0

@@ -54,6 +54,7 @@ def model_options(command):
         click.option("--detector", metavar="PATH|ID", help="Grounding DINO checkpoint instead: a folder or a hub id."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or mps."),
         click.option("--dtype", default="auto", show_default=True, type=click.Choice(["auto", "float32", "bfloat16"])),
+        click.option("--sharpen/--no-sharpen", default=None, help="Move outlines to edges in the picture.  [default: for demo only]"),
         click.option("--compile", is_flag=True, help="Use torch.compile: for long clips on a GPU. Takes minutes at first."),
     )):
         command = option(command)

@@ -23,7 +23,7 @@ from vidseg.errors import InputError, VidsegError
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all, which others can reach.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes one that is free.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
-def serve(preset, sam, detector, device, dtype, compile, host, port, open_page) -> None:
+def serve(preset, sam, detector, device, dtype, sharpen, compile, host, port, open_page) -> None:
     """Serve a page on which to drop pictures and clips, name or click objects, and watch their masks.
 
     Others can reach it only with another --host; it then wants a token: that of the environment variable VIDSEG_TOKEN, or one
@@ -42,7 +42,7 @@ def serve(preset, sam, detector, device, dtype, compile, host, port, open_page) 
     with status(f"Loading {preset}"):
         from vidseg.startup import load_quickly
 
-        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, compile=compile)
+        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, sharpen=sharpen, compile=compile)
         load_quickly(model, model.names["detector"] is not None)
         leave_a_core()
     # With a token, a page elsewhere can do nothing, whatever name it goes by; and a proxy may have a name of its own.

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--export", "formats", multiple=True, type=click.Choice(list(FORMATS)), help="Also export what was tracked; several clips become one data set. May be repeated.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def track(
-    clips, texts, boxes, points, masks, prompts_path, preset, sam, detector, device, dtype, compile, start, end, output, tracks_path, no_video, formats, overwrite, **how
+    clips, texts, boxes, points, masks, prompts_path, preset, sam, detector, device, dtype, sharpen, compile, start, end, output, tracks_path, no_video, formats, overwrite, **how
 ) -> None:
     """Follow objects through each CLIP: what TEXT names, or what you point at.
 
@@ -62,7 +62,7 @@ def track(
     jobs = jobs_for(clips, output, tracks_path, not no_video)
     exports = exports_of(formats, [job.tracks_path for job in jobs], output if len(jobs) > 1 else None, overwrite)
     ready, failures = [], []
-    get_model = cache(lambda: load(preset, bool(phrases), sam=sam, detector=detector, device=device, dtype=dtype, compile=compile))
+    get_model = cache(lambda: load(preset, bool(phrases), sam=sam, detector=detector, device=device, dtype=dtype, sharpen=sharpen, compile=compile))
     inputs = [*by_hand.files(), *filter(None, [prompts_path]), *(job.clip for job in jobs)]
     for job in jobs:
         try:

@@ -47,14 +47,6 @@ class FrameMasks:
     object_scores: Tensor
     pointers: Tensor
 
-    def masks(self, height: int, width: int) -> np.ndarray:
-        """[N, height, width] bool masks at the size of the frame (bilinear, as the stock predictor resizes)."""
-        large = np.zeros((len(self.ids), height, width), bool)
-        for i, visible in enumerate((self.object_scores > 0).tolist()):
-            if visible:
-                large[i] = enlarged(self.logits[i], height, width) > 0
-        return large
-
 
 def join(parts: list[FrameMasks]) -> FrameMasks:
     """Several results on one frame as one."""
