@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_redetection import HEIGHT, RATE, WIDTH, box_around, demo, film, frames_of, iou, mask_of, sprites  # noqa: F401
+from tests.sprites import HEIGHT, RATE, WIDTH, box_around, demo, film, frames_of, iou, mask_of, sprites  # noqa: F401
 from vidseg.passing import Movement, Passing, bodies, core
 from vidseg.sam.frame import FrameFeatures, FrameMasks
 from vidseg.sam.memory import Memory, MemoryBank

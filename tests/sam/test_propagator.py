@@ -167,7 +167,10 @@ def test_second_conditioning_frame_equals_stock(pair, monkeypatch):
     for t in range(FRAMES):
         features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
         prompts = {0: PROMPTS["box"], 10: PROMPTS["mask"]}
-        ours = engine.prompt(features, t, {1: prompts[t]}) if t in prompts else engine.step(features, t)
+        if t in prompts:
+            engine.prompt(features, t, {1: prompts[t]})
+        else:
+            engine.step(features, t)
         if t < 10:  # the stock predictor knows of frame 10 from the start, a stream cannot
             continue
         assert set(engine.banks[1].conditioning) == {0, 10}

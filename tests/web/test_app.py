@@ -36,6 +36,7 @@ def iou(code: dict, mask: np.ndarray) -> float:
 def test_the_api_describes_itself(client):
     info = client.get("/api/info").json()
     assert info["version"] == vidseg.__version__ and not info["token_needed"] and len(info["palette"]) == 12
+    assert info["codecs"] == {"mp4": ["h264", "h265", "vp9", "av1"], "webm": ["vp9", "av1"], "gif": []}
     assert "/api/sessions/{session}/media/{media}/track" in client.get("/openapi.json").json()["paths"]
 
 

@@ -21,7 +21,7 @@ class Codec:
 
 
 FAST_VP9 = (("b", "0"), ("deadline", "realtime"), ("cpu-used", "6"), ("row-mt", "1"))
-CODECS = {
+CODECS = {  # of those that go into a file, the first is the usual one
     "h264": Codec("libx264", (".mp4", ".mkv", ".mov"), "yuv420p", 18, 51, (("preset", "veryfast"),)),
     # Without B-frames: x265 gives wild timestamps to clips of one or two frames else, and MP4 refuses them
     "h265": Codec(
@@ -35,10 +35,14 @@ WITH_ALPHA = {
 }
 
 
+def codecs_of(suffix: str) -> list[str]:
+    """Names of the codecs that go into files with that suffix (.mp4, …), the usual one first."""
+    return [name for name, codec in CODECS.items() if suffix in codec.suffixes]
+
+
 def codec_for(suffix: str, name: str | None = None) -> Codec:
     """The codec of that name, or the usual one for a file with that suffix (.mp4, …). ValueError if they do not go together."""
-    usual = "vp9" if suffix == ".webm" else "h264"
-    codec = CODECS[name or usual]
+    codec = CODECS[name or codecs_of(suffix)[0]]
     if suffix not in codec.suffixes:
         raise ValueError(f"{name} does not go into {suffix} files; choose {' or '.join(codec.suffixes)}")
     return codec

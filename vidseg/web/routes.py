@@ -15,6 +15,7 @@ import vidseg
 from vidseg.drawing.looks import DEFAULT, STYLES
 from vidseg.drawing.palette import PALETTE
 from vidseg.export import FORMATS
+from vidseg.media.codecs import codecs_of
 from vidseg.samples import SAMPLES, sample
 from vidseg.tracks import record_of
 from vidseg.web import limits, schemas
@@ -51,6 +52,7 @@ def info(request: Request) -> dict:
     return {
         "version": vidseg.__version__, "model": server.model.names, "token_needed": server.token_needed, "palette": list(PALETTE),
         "formats": list(FORMATS), "image_formats": [name for name, one in FORMATS.items() if one.images], "styles": list(STYLES), "usual_styles": list(DEFAULT),
+        "codecs": {suffix: codecs_of(f".{suffix}") for suffix in ("mp4", "webm", "gif")},
         "samples": [{"name": name, "kind": "video" if name.endswith(".mp4") else "image", "prompt": prompt} for name, prompt in SAMPLES.items()],
         "limits": {"bytes": limits.BYTES, "pixels": limits.PIXELS, "seconds": limits.SECONDS},
     }

@@ -16,6 +16,7 @@ export function listDownloads() {
   $("download-kind").replaceChildren(...[...kinds, ...state.info.formats].map((kind) => new Option(KINDS[kind] ?? kind, kind)));
   $("styles").replaceChildren($("styles").firstElementChild, ...state.info.styles.map(styleBox));
   fitOptions();
+  fitCodecs();
 }
 
 function styleBox(name) {
@@ -37,15 +38,13 @@ function fitOptions() {
 }
 $("download-kind").onchange = fitOptions;
 
-// The codecs that a file can have; the first is the usual one, and a GIF has none.
-const CODECS = { mp4: ["h264", "h265", "vp9", "av1"], webm: ["vp9", "av1"], gif: [] };
+// The codecs that a file can have; a GIF has none.
 function fitCodecs() {
-  const codecs = CODECS[$("overlay-file").value];
+  const codecs = state.info.codecs[$("overlay-file").value];
   $("codec").replaceChildren(...codecs.map((codec) => new Option(codec)));
   $("codec").disabled = $("crf").disabled = !codecs.length;
 }
 $("overlay-file").onchange = fitCodecs;
-fitCodecs();
 
 async function drawing(kind) {
   const style = [...$("styles").querySelectorAll("input:checked")].map((box) => box.value), background = $("background").value.trim();
