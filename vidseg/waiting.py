@@ -16,6 +16,8 @@ from vidseg.sharpening import sharpened
 from vidseg.tracks import TrackedFrame
 from vidseg.video import Frame
 
+DOUBT = 4  # power of the confidence that weighs a logit: among the sure the logit decides, who is half as sure has no say
+
 
 @dataclass
 class WaitingFrame:
@@ -75,9 +77,9 @@ class WaitingFrame:
         """The frame as users get it, its objects in order of their numbers.
 
         labels, numbers: what each id is called, and the number users know it by; ids without a number are left out.
-        allow_overlap: keep masks as they are drawn; else a pixel goes to the object with the highest logit, times the square
-            of its confidence: what is hidden is often still drawn, with large logits, on what hides it. Who loses half of
-            its mask so is not seen (both as panoptic segmentation merges instances: Kirillov et al., arXiv 1801.00868).
+        allow_overlap: keep masks as they are drawn; else a pixel goes to the object with the highest logit, weighted by its
+            confidence: what is hidden is often still drawn, with large logits, on what hides it. Who loses half of its
+            mask so is not seen (both as panoptic segmentation merges instances: Kirillov et al., arXiv 1801.00868).
         sharpen: move outlines to edges in the picture.
         """
         height, width = self.frame.image.shape[:2]
@@ -89,7 +91,7 @@ class WaitingFrame:
             large = enlarged(self.logits[i], height, width)
             masks[row] = sharpened(large, self.frame.image, self.logits[i].shape) if sharpen else large > 0
             if not allow_overlap:
-                large *= self.scores[i] ** 2
+                large *= self.scores[i] ** DOUBT
                 wins = masks[row] & (large > best)
                 best[wins], owner[wins] = large[wins], row
         if not allow_overlap:
