@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from vidseg.sam.frame import FrameMasks
 from vidseg.video import Frame
-from vidseg.waiting import WaitingFrame, disown
+from vidseg.waiting import WaitingFrame
 
 SIDE = 24  # cells of the low-resolution logits
 SIZES = [(24, 24), (96, 96), (37, 53), (360, 640), (101, 7), (19, 23)]  # heights and widths of frames
@@ -43,7 +43,7 @@ def resized(logits, height, width):
     return F.interpolate(logits.half().float()[None, None], (height, width), mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
-THREE = {5: blob(8, 8, 6), 2: blob(10, 13, 6, peak=9), 9: blob(15, 11, 7, peak=3)}  # each touches both others
+THREE = {5: blob(7, 7, 6), 2: blob(9, 15, 6, peak=9), 9: blob(16, 10, 7, peak=3)}  # each touches both others
 NAMES = {2: "dog", 5: "cat", 9: "ball"}
 NUMBERS = {2: 3, 5: 1, 9: 2}
 
@@ -177,25 +177,17 @@ def test_object_that_others_cover_is_left_out():
     assert frame.finished({1: "cat", 2: "dog"}, {1: 1, 2: 2}, allow_overlap=True).detections.tracker_id.tolist() == [1, 2]
 
 
-def test_what_is_hidden_loses_to_who_is_sure():
-    """Its logits may be the larger ones where it is drawn on what hides it."""
-    front, behind = {1: blob(10, 10, 7, peak=5)}, {2: blob(10, 12, 5, peak=9)}
-    frame = waiting(front | behind)
+def test_doubt_weighs_a_logit():
+    """Half as sure, and the logit would have to be sixteen times as large."""
+    drawn = {1: blob(10, 7, 6, peak=4), 2: blob(10, 13, 6, peak=9)}
+    frame = waiting(drawn)
+    both = np.logical_and(*(resized(logits, 48, 64) > 0 for logits in drawn.values()))
     names, numbers = {1: "dog", 2: "cat"}, {1: 1, 2: 2}
-    frame.scores = {1: 0.9, 2: 0.9}
-    assert frame.finished(names, numbers, allow_overlap=False).detections.tracker_id.tolist() == [1, 2]
-    frame.scores = {1: 0.9, 2: 0.3}
-    alone = waiting(front).finished(names, {1: 1}, allow_overlap=False).detections
-    found = frame.finished(names, numbers, allow_overlap=False).detections
-    assert found.tracker_id.tolist() == [1] and np.array_equal(found.mask, alone.mask)
-
-
-def test_what_the_least_visible_one_owned_goes_to_who_is_drawn_there():
-    masks = np.zeros((3, 1, 10), bool)
-    masks[0, 0, :8] = masks[1, 0, 3:10] = masks[2, 0, 2:7] = True
-    owner = np.array([[0, 0, 2, 0, 0, 0, 0, 1, 1, 1]])  # 0 has 6 of 8, 1 has 3 of 7, 2 has 1 of 5
-    disown(masks, owner)
-    assert owner.tolist() == [[0] * 8 + [-1] * 2]  # 2 gives its pixel to 0; then 1 has less than half, still
+    for scores, by_hand, winner in (((0.8, 0.8), (), 1), ((0.8, 0.4), (), 0), ((0.8, 0.4), (2,), 1), ((0.8, 0.4), (1, 2), 1)):
+        frame.scores = dict(zip((1, 2), scores))
+        masks = frame.finished(names, numbers, allow_overlap=False, by_hand=by_hand).detections.mask
+        assert (masks[winner] & both).sum() > 0.6 * both.sum()
+        assert not (masks[0] & masks[1]).any()
 
 
 def test_of_two_alike_on_the_same_pixels_one_stays():

@@ -88,6 +88,10 @@ class Objects:
         """Ids of newcomers that wait for their second look."""
         return {i for i, known in self.known.items() if not known.confirmed}
 
+    def by_hand(self) -> set[int]:
+        """Ids of those that the user has pointed at."""
+        return {i for i, known in self.known.items() if known.by_hand}
+
     def numbers(self) -> dict[int, int]:
         """Number of every confirmed object by id."""
         return {i: known.number for i, known in self.known.items() if known.confirmed}

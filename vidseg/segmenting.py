@@ -112,7 +112,7 @@ class EmbeddedImage:
             found = Found(detections.xyxy, [str(name) for name in detections.data["class_name"]], detections.confidence)
             Settling(objects, engine, now, self._features, again=False, undecided=frozenset(), passing={}).settle(found)
         ids = {known.number: object_id for object_id, known in objects.known.items()}
-        frame = now.finished({i: known.label for i, known in objects.known.items()}, objects.numbers(), allow_overlap, self._sharpen)
+        frame = now.finished({i: known.label for i, known in objects.known.items()}, objects.numbers(), allow_overlap, self._sharpen, objects.by_hand())
         shown = [ids[number] for number in frame.detections.tracker_id.tolist()]
         low_res = [answers[i] if i in answers else now.logits[i].float().clamp(-FED_BACK, FED_BACK) for i in shown]
         side = self._features.high_res[0].shape[-1]

@@ -198,7 +198,7 @@ class Tracking:
             for waiting in sweep.run(frames):
                 self.doing = f"tracking backwards: {waiting.frame.index}"
                 ids = dict.fromkeys(self.objects.known, "")
-                earlier.push(waiting.finished(ids, {i: i for i in ids}, **self._drawn))
+                earlier.push(waiting.finished(ids, {i: i for i in ids}, **self._drawn, by_hand=self.objects.by_hand()))
                 if not sweep.looks and not sweep.propagator.banks:
                     break  # nobody is left to be followed, and nobody will be found
         self.doing = ""
@@ -229,7 +229,7 @@ class Tracking:
     # -- handing out ---------------------------------------------------------------------------------------------------
 
     def _finished(self, waiting: WaitingFrame) -> TrackedFrame:
-        return waiting.finished({i: known.label for i, known in self.objects.known.items()}, self.objects.numbers(), **self._drawn)
+        return waiting.finished({i: known.label for i, known in self.objects.known.items()}, self.objects.numbers(), **self._drawn, by_hand=self.objects.by_hand())
 
     def _handed_out(self, frame: TrackedFrame) -> TrackedFrame:
         for number in frame.detections.tracker_id.tolist():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ import supervision as sv
 import torch
 from torch import Tensor
 
-from vidseg.identity import COVERED
+from vidseg.owners import judged
 from vidseg.sam.frame import FrameMasks, enlarged
 from vidseg.sharpening import sharpened
 from vidseg.tracks import TrackedFrame
@@ -73,17 +73,21 @@ class WaitingFrame:
             found.append((int(columns[0]) * step[1], int(rows[0]) * step[0], (int(columns[-1]) + 1) * step[1], (int(rows[-1]) + 1) * step[0]))
         return list(self.logits), np.array(found, np.float32).reshape(-1, 4)
 
-    def finished(self, labels: Mapping[int, str], numbers: Mapping[int, int], allow_overlap: bool, sharpen: bool = False) -> TrackedFrame:
+    def finished(
+        self, labels: Mapping[int, str], numbers: Mapping[int, int], allow_overlap: bool, sharpen: bool = False, by_hand: Collection[int] = (),
+    ) -> TrackedFrame:
         """The frame as users get it, its objects in order of their numbers.
 
         labels, numbers: what each id is called, and the number users know it by; ids without a number are left out.
         allow_overlap: keep masks as they are drawn; else a pixel goes to the object with the highest logit, weighted by its
-            confidence: what is hidden is often still drawn, with large logits, on what hides it. Who loses half of its
-            mask so is not seen (both as panoptic segmentation merges instances: Kirillov et al., arXiv 1801.00868).
+            confidence. Where one mask lies mostly on another, one of the two has all of it (`vidseg.owners`).
         sharpen: move outlines to edges in the picture.
+        by_hand: ids that the user has pointed at: their weight is that of certainty.
         """
         height, width = self.frame.image.shape[:2]
         ids = sorted((i for i in self.logits if i in numbers), key=lambda i: numbers[i])
+        hidden, layers = (set(), []) if allow_overlap else judged({i: self.logits[i] for i in ids}, self.scores, by_hand)
+        ids = [i for i in ids if i not in hidden]
         masks = np.zeros((len(ids), height, width), bool)
         best = np.full((height, width), -np.inf, np.float32)  # the highest bid for each pixel so far, and whose it is
         owner = np.full((height, width), -1, np.int16)
@@ -91,11 +95,12 @@ class WaitingFrame:
             large = enlarged(self.logits[i], height, width)
             masks[row] = sharpened(large, self.frame.image, self.logits[i].shape) if sharpen else large > 0
             if not allow_overlap:
-                large *= self.scores[i] ** DOUBT
+                large *= 1 if i in by_hand else self.scores[i] ** DOUBT
                 wins = masks[row] & (large > best)
                 best[wins], owner[wins] = large[wins], row
         if not allow_overlap:
-            disown(masks, owner)
+            for behind, front in layers:
+                owner[masks[ids.index(front)] & (owner == ids.index(behind))] = ids.index(front)
             for row in range(len(ids)):
                 masks[row] = owner == row
         kept = [row for row in range(len(ids)) if masks[row].any()]
@@ -106,24 +111,6 @@ class WaitingFrame:
             tracker_id=np.array([numbers[ids[row]] for row in kept], int),
             data={"class_name": np.array([labels[ids[row]] for row in kept], dtype=str)},
         ))
-
-
-def disown(masks: np.ndarray, owner: np.ndarray) -> None:
-    """Give away what is left of objects of which others own `COVERED` of the mask, the least visible one first.
-
-    masks: [N, H, W] bool, as they are drawn. owner: [H, W], the row of each pixel's owner, or -1; is changed.
-    """
-    drawn = masks.sum((1, 2))
-    seen = drawn > 0
-    while seen.any():
-        share = np.bincount(owner[owner >= 0], minlength=len(masks)) / np.maximum(drawn, 1)
-        least = int(np.where(seen, share, np.inf).argmin())
-        if share[least] > 1 - COVERED:
-            return
-        seen[least] = False
-        for other in np.flatnonzero(seen)[np.argsort(-share[seen], kind="stable")]:
-            owner[masks[other] & (owner == least)] = other
-        owner[owner == least] = -1
 
 
 def bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
