@@ -351,6 +351,14 @@ def test_options_of_finding_objects(clip, monkeypatch, options, expected):
     assert (given["keyframe"], given["redetect"], given["forget_after"], given["allow_overlap"]) == expected
 
 
+@pytest.mark.parametrize(("options", "expected"), [([], True), (["--sharpen"], True), (["--no-sharpen"], False)], ids=str)
+def test_outlines_are_sharpened_as_the_preset_has_it_or_as_asked(clip, monkeypatch, options, expected):
+    given, track_it = [], Model.track
+    monkeypatch.setattr(Model, "track", lambda self, *args, **more: given.append(self.sharpen) or track_it(self, *args, **more))
+    result = track(clip, "--prompt", "dog", "--end", "0.1", "--no-video", *options)
+    assert result.exit_code == 0 and given == [expected], result.output
+
+
 def test_keyframe_in_the_middle(clip):
     """The frames before it are there, in order, with what was followed back."""
     result = track(clip, "--prompt", "dog", "--keyframe", "4")
