@@ -9,7 +9,8 @@ import torch
 import vidseg
 from vidseg.presets import PRESETS
 from vidseg.sam.frame import enlarged
-from vidseg.sharpening import EPSILON, GRID, RADIUS, guide, sharpened
+from vidseg import sharpening
+from vidseg.sharpening import EPSILON, GRID, RADIUS, guide
 
 CELLS = 24, 24
 SIDE = 10  # pixels of the frame for a cell
@@ -31,6 +32,12 @@ def drawn(mask, cells=CELLS, shift=0.0):
     coarse = torch.nn.functional.interpolate(torch.from_numpy(mask).float()[None, None], cells, mode="area")[0, 0]
     large = enlarged((coarse - 0.5) * 12, height, width)
     return np.roll(large, round(shift * width / cells[1]), 1)
+
+
+def sharpened(large, image, cells):
+    sure = sharpening.sharpened(large, image, cells)
+    assert sure.dtype == np.float32 and sure.min() >= 0 and sure.max() <= 1
+    return sure > 0.5
 
 
 def iou(a, b):

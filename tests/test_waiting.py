@@ -178,12 +178,11 @@ def test_object_that_others_cover_is_left_out():
 
 
 def test_doubt_weighs_a_logit():
-    """Half as sure, and the logit would have to be sixteen times as large."""
-    drawn = {1: blob(10, 7, 6, peak=4), 2: blob(10, 13, 6, peak=9)}
+    drawn = {1: blob(10, 7, 6, peak=6), 2: blob(10, 13, 6, peak=12)}
     frame = waiting(drawn)
     both = np.logical_and(*(resized(logits, 48, 64) > 0 for logits in drawn.values()))
     names, numbers = {1: "dog", 2: "cat"}, {1: 1, 2: 2}
-    for scores, by_hand, winner in (((0.8, 0.8), (), 1), ((0.8, 0.4), (), 0), ((0.8, 0.4), (2,), 1), ((0.8, 0.4), (1, 2), 1)):
+    for scores, by_hand, winner in (((0.8, 0.8), (), 1), ((0.8, 0.2), (), 0), ((0.8, 0.2), (2,), 1), ((0.8, 0.2), (1, 2), 1)):
         frame.scores = dict(zip((1, 2), scores))
         masks = frame.finished(names, numbers, allow_overlap=False, by_hand=by_hand).detections.mask
         assert (masks[winner] & both).sum() > 0.6 * both.sum()

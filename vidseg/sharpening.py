@@ -16,11 +16,11 @@ RADIUS = 2  # cells of the logits within which colours tell: a mask is off by a 
 GRID = 4  # pixels of the coarser grid a cell
 EPSILON = 1e-4  # variance of colours (0..1) from which they tell: 2.5 grey levels, the noise of a fair recording
 EXPLAINED = 0.5  # share of a mask's variance around a pixel that colours must explain to decide alone
-CERTAIN = 6.0  # logits beyond this are equally sure
+CERTAIN = 16.0  # logits beyond this are equally sure
 
 
 def sharpened(large: np.ndarray, image: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
-    """The mask that logits stand for, its outline moved to edges of the picture that are near.
+    """How surely each pixel is the object's, the outline moved to edges of the picture that are near.
 
     Where there are none it stays where it was. Nothing changes farther than some 2 · `RADIUS` cells from the outline.
 
@@ -30,21 +30,21 @@ def sharpened(large: np.ndarray, image: np.ndarray, cells: tuple[int, int]) -> n
         cells: height and width of the low-resolution logits that `large` was made of.
 
     Returns:
-        [H, W] bool.
+        [H, W] float32, 0..1; above 0.5 is object.
     """
     mask = large > 0
+    sure = 1 / (1 + np.exp(-np.clip(large, -CERTAIN, CERTAIN)))
     window = around(mask, cells)
     if window is None:
-        return mask
+        return sure
     picture = image[window].astype(np.float32) / 255
     height, width = picture.shape[:2]
     grid = tuple(max(1, round(size * GRID * count / whole)) for size, count, whole in zip((width, height), cells[::-1], mask.shape[::-1]))
-    sure = 1 / (1 + np.exp(-np.clip(large[window], -CERTAIN, CERTAIN)))
-    coarse = (cv2.resize(part, grid, interpolation=cv2.INTER_AREA) for part in (picture, sure))
+    coarse = (cv2.resize(part, grid, interpolation=cv2.INTER_AREA) for part in (picture, sure[window]))
     factors, offset, trust = (cv2.resize(part, (width, height)) for part in guide(*coarse))
     guided = np.einsum("hwc,hwc->hw", factors, picture) + offset
-    mask[window] = sure + trust * (guided - sure) > 0.5
-    return mask
+    sure[window] += trust * (guided.clip(0, 1) - sure[window])
+    return sure
 
 
 def around(mask: np.ndarray, cells: tuple[int, int]) -> tuple[slice, slice] | None:

@@ -16,7 +16,7 @@ from vidseg.sharpening import sharpened
 from vidseg.tracks import TrackedFrame
 from vidseg.video import Frame
 
-DOUBT = 4  # power of the confidence that weighs a logit: among the sure the logit decides, who is half as sure has no say
+DOUBT = 0.5  # power of the confidence in a mask that weighs how sure a pixel is
 
 
 @dataclass
@@ -79,8 +79,8 @@ class WaitingFrame:
         """The frame as users get it, its objects in order of their numbers.
 
         labels, numbers: what each id is called, and the number users know it by; ids without a number are left out.
-        allow_overlap: keep masks as they are drawn; else a pixel goes to the object with the highest logit, weighted by its
-            confidence. Where one mask lies mostly on another, one of the two has all of it (`vidseg.owners`).
+        allow_overlap: keep masks as they are drawn; else a pixel goes to the object it is most surely of, by its logit (and the
+            picture, if that moves outlines) and SAM's confidence in the mask. Where one mask lies mostly on another, one of the two has all of it (`vidseg.owners`).
         sharpen: move outlines to edges in the picture.
         by_hand: ids that the user has pointed at: their weight is that of certainty.
         """
@@ -93,11 +93,14 @@ class WaitingFrame:
         owner = np.full((height, width), -1, np.int16)
         for row, i in enumerate(ids):
             large = enlarged(self.logits[i], height, width)
-            masks[row] = sharpened(large, self.frame.image, self.logits[i].shape) if sharpen else large > 0
+            sure = sharpened(large, self.frame.image, self.logits[i].shape) if sharpen else None
+            masks[row] = inside = large > 0 if sure is None else sure > 0.5
             if not allow_overlap:
-                large *= 1 if i in by_hand else self.scores[i] ** DOUBT
-                wins = masks[row] & (large > best)
-                best[wins], owner[wins] = large[wins], row
+                bid = 1 / (1 + np.exp(-large[inside])) if sure is None else sure[inside]
+                bid *= 1 if i in by_hand else max(self.scores[i], 0) ** DOUBT
+                won = bid > best[inside]
+                inside[inside] = won
+                best[inside], owner[inside] = bid[won], row
         if not allow_overlap:
             for behind, front in layers:
                 owner[masks[ids.index(front)] & (owner == ids.index(behind))] = ids.index(front)
