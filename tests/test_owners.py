@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from tests.test_waiting import blob
-from vidseg.owners import judged
+from vidseg.owners import hidden_and_layers
+from vidseg.video import Frame
+from vidseg.waiting import WaitingFrame
 
 LARGE, SMALL = blob(10, 10, 9), blob(10, 10, 4)
 
@@ -24,29 +27,50 @@ def spilled(weak=0.8):
 ])  # fmt: skip
 def test_a_small_mask_on_a_large_one(large, scores, expected):
     logits = {1: large, 2: SMALL}
-    assert judged(logits, dict(zip((1, 2), scores))) == expected
+    assert hidden_and_layers(logits, dict(zip((1, 2), scores))) == expected
     turned = {1: SMALL, 2: large}  # whoever comes first
-    assert judged(turned, dict(zip((2, 1), scores))) == ({3 - i for i in expected[0]}, [(3 - a, 3 - b) for a, b in expected[1]])
-    assert judged({i: one.half() for i, one in logits.items()}, dict(zip((1, 2), scores))) == expected
+    assert hidden_and_layers(turned, dict(zip((2, 1), scores))) == ({3 - i for i in expected[0]}, [(3 - a, 3 - b) for a, b in expected[1]])
+    assert hidden_and_layers({i: one.half() for i, one in logits.items()}, dict(zip((1, 2), scores))) == expected
 
 
 def test_masks_that_share_less_than_half():
-    assert judged({1: blob(10, 6, 6), 2: blob(10, 14, 6)}, {1: 0.9, 2: 0.1}) == (set(), [])
-    assert judged({1: LARGE}, {1: 0.9}) == judged({}, {}) == (set(), [])
+    assert hidden_and_layers({1: blob(10, 6, 6), 2: blob(10, 14, 6)}, {1: 0.9, 2: 0.1}) == (set(), [])
+    assert hidden_and_layers({1: LARGE}, {1: 0.9}) == hidden_and_layers({}, {}) == (set(), [])
 
 
 def test_the_younger_of_two_on_the_same_pixels_is_not_seen():
-    assert judged({4: SMALL, 7: SMALL}, {4: 0.8, 7: 0.8}) == ({7}, [])
-    assert judged({4: SMALL, 7: SMALL}, {4: 0.7, 7: 0.8}) == (set(), [(4, 7)])
+    assert hidden_and_layers({4: SMALL, 7: SMALL}, {4: 0.8, 7: 0.8}) == ({7}, [])
+    assert hidden_and_layers({4: SMALL, 7: SMALL}, {4: 0.7, 7: 0.8}) == (set(), [(4, 7)])
 
 
 def test_who_is_pointed_at_is_never_hidden():
-    assert judged({1: LARGE, 2: SMALL}, {1: 0.9, 2: 0.4}, by_hand={2}) == (set(), [])
-    assert judged({1: LARGE, 2: SMALL}, {1: 0.9, 2: 0.4}, by_hand={1}) == ({2}, [])
+    assert hidden_and_layers({1: LARGE, 2: SMALL}, {1: 0.9, 2: 0.4}, by_hand={2}) == (set(), [])
+    assert hidden_and_layers({1: LARGE, 2: SMALL}, {1: 0.9, 2: 0.4}, by_hand={1}) == ({2}, [])
+    assert hidden_and_layers({1: LARGE, 2: SMALL}, {1: 0.9, 2: 0.4}, by_hand={1, 2}) == (set(), [(1, 2)])  # a part, or so it was meant
+
+
+def box(top, left, bottom, right, value=5.0):
+    logits = torch.full((24, 24), -5.0)
+    logits[top:bottom, left:right] = value
+    return logits
 
 
 def test_who_is_hidden_hides_nobody():
-    """The middle one lies on the large one and on the smallest: once it is gone, it is nobody's front."""
-    middle, least = blob(10, 10, 6), blob(10, 10, 2)
-    hidden, layers = judged({1: LARGE, 2: middle, 3: least}, {1: 0.9, 2: 0.1, 3: 0.95})
-    assert 2 in hidden and all(2 not in pair for pair in layers)
+    """Each lies mostly on the one before it; the last one hardly on the first, which alone can be seen."""
+    first, second, third = box(4, 4, 20, 14), box(4, 9, 16, 18), box(6, 13, 14, 20)
+    scores = {1: 0.9, 2: 0.6, 3: 0.5}
+    assert hidden_and_layers({1: first, 2: second, 3: third}, scores) == ({2}, [])
+    assert hidden_and_layers({2: second, 3: third}, scores) == ({3}, [])
+
+
+def test_of_a_stack_the_topmost_has_the_pixels():
+    """Two on the largest, one of them on the other: its layer comes last."""
+    ground, middle, top = box(0, 0, 24, 24, 1.0), box(4, 4, 18, 18, 2.0), box(6, 6, 12, 12, 4.0)
+    middle[6:12, 6:12] = 0.5
+    ground[4:18, 4:18] = 0.2
+    hidden, layers = hidden_and_layers({1: ground, 2: middle, 3: top}, {1: 0.9, 2: 0.9, 3: 0.9})
+    assert not hidden and layers.index((1, 2)) < layers.index((2, 3)) and (1, 3) in layers
+    frame = WaitingFrame(Frame(0, 0.0, 0, np.zeros((48, 48, 3), np.uint8)))
+    frame.logits, frame.scores = {1: ground, 2: middle, 3: top}, dict.fromkeys((1, 2, 3), 0.9)
+    masks = frame.finished({1: "a", 2: "b", 3: "c"}, {1: 1, 2: 2, 3: 3}, allow_overlap=False).detections.mask
+    assert masks[2, 14:22, 14:22].all() and masks[1, 10:12, 10:34].all() and masks[0, :6].all()

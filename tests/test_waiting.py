@@ -189,6 +189,14 @@ def test_doubt_weighs_a_logit():
         assert not (masks[0] & masks[1]).any()
 
 
+def test_of_two_that_are_nearly_certain_the_higher_logit_wins():
+    """Probabilities of 1 − 10⁻⁸ and 1 − 10⁻¹²."""
+    drawn = {1: torch.where(blob(10, 8, 6) > 0, 18.0, -9.0), 2: torch.where(blob(10, 14, 6) > 0, 28.0, -9.0)}
+    masks = waiting(drawn).finished({1: "dog", 2: "cat"}, {1: 1, 2: 2}, allow_overlap=False).detections.mask
+    alone = waiting({2: drawn[2]}).finished({2: "cat"}, {2: 2}, allow_overlap=False).detections.mask[0]
+    assert (masks[1] & alone).sum() > 0.85 * alone.sum()  # all but where its edge is fainter than the other's inside
+
+
 def test_of_two_alike_on_the_same_pixels_one_stays():
     twins = {1: blob(10, 10, 6), 2: blob(10, 10, 6)}
     found = waiting(twins).finished({1: "a", 2: "a"}, {1: 1, 2: 2}, allow_overlap=False).detections

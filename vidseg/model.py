@@ -235,7 +235,7 @@ class Model:
                 then. (Text only.)
             forget_after: seconds out of view after which an object is carried no further. Its id stays its own, and
                 the detector may find it again by its looks. (Where it looks again: else objects are carried to the end.)
-            allow_overlap: keep masks as the network draws them; else every pixel belongs to one object at most.
+            allow_overlap: keep masks as they are drawn; else every pixel belongs to one object at most, and what lies hidden on another is left out.
             start, end: part of the clip in seconds after its first frame.
             reserved: ids that nothing that is found gets, since they are those of others in an earlier run.
             between: is called before each frame that is worked on, also those before the first one comes out, so that others

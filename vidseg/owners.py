@@ -10,8 +10,8 @@ from torch import Tensor
 from vidseg.identity import COVERED
 
 
-def judged(logits: Mapping[int, Tensor], scores: Mapping[int, float], by_hand: Collection[int] = ()) -> tuple[set[int], list[tuple[int, int]]]:
-    """Of masks that lie mostly on another: which cannot be seen, and which are in front.
+def hidden_and_layers(logits: Mapping[int, Tensor], scores: Mapping[int, float], by_hand: Collection[int] = ()) -> tuple[set[int], list[tuple[int, int]]]:
+    """Of masks that lie mostly on a larger one: which cannot be seen, and which are in front.
 
     One that is hidden may still be drawn on what hides it, and one that is behind may spill over what is in front; logits
     are as large as the other's in either case. But who is hidden is less sure of itself as a whole, and who spills over
@@ -21,32 +21,35 @@ def judged(logits: Mapping[int, Tensor], scores: Mapping[int, float], by_hand: C
     Args:
         logits: [h, w] low-resolution mask logits by object, each positive somewhere.
         scores: SAM's confidence in each mask.
-        by_hand: who is never taken for hidden: a part of something else may be what the user has pointed at.
+        by_hand: who is pointed at: never hidden, and in front of others that are; it may be meant as a part of them.
 
     Returns:
-        Ids of those that cannot be seen; and pairs of a mask behind and the one in front, which has all that both claim.
+        Ids of those that cannot be seen; and pairs of a mask behind and the one in front, which has all that both claim:
+        the pairs are to be applied in their order.
     """
     ids = list(logits)
     if len(ids) < 2:
         return set(), []
     masks = torch.stack([logits[i] > 0 for i in ids])
     flat = masks.flatten(1).float()
-    both = flat @ flat.T
-    share = (both / both.diagonal().clamp(min=1)[:, None]).tolist()  # of the row's mask that the column's covers
-    # Of a pair, it is the one covered more that may be hidden; the younger of two that are equally covered
-    covered = [(share[a][b], a, b) for a in range(len(ids)) for b in range(len(ids)) if a != b and share[a][b] > COVERED and (share[a][b], a) > (share[b][a], b)]
+    both = (flat @ flat.T).tolist()
 
     def sure(a: int, b: int) -> float:
         own = logits[ids[a]].float()
         return float(own[masks[a] & masks[b]].mean() / own[masks[a]].median()) * scores[ids[a]] ** 2
 
-    hidden: set[int] = set()
-    layers = []
-    for _, a, b in sorted(covered, reverse=True):
-        if ids[a] in by_hand or ids[a] in hidden or ids[b] in hidden:
-            continue
-        if sure(a, b) <= sure(b, a):
+    def in_front(a: int, b: int) -> bool:
+        pointed = (ids[a] in by_hand, ids[b] in by_hand)
+        return pointed == (True, True) or pointed != (False, True) and sure(a, b) > sure(b, a)
+
+    shown: list[int] = []  # from the largest on: who cannot be seen hides nobody
+    hidden, layers = set(), []
+    for a in sorted(range(len(ids)), key=lambda a: -both[a][a]):  # of two of a size the older comes first
+        below = [b for b in shown if both[a][b] > COVERED * both[a][a]]
+        front = [b for b in below if in_front(a, b)]
+        if len(front) < len(below) and ids[a] not in by_hand:
             hidden.add(ids[a])
-        else:
-            layers.append((ids[b], ids[a]))
-    return hidden, [pair for pair in layers if hidden.isdisjoint(pair)]
+            continue
+        shown.append(a)
+        layers += [(ids[b], ids[a]) for b in front]
+    return hidden, layers

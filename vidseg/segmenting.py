@@ -81,7 +81,7 @@ class EmbeddedImage:
             prompts: for several objects with clicks and labels: each an `ObjectPrompt` or a mapping with its fields.
             previous: an earlier answer for this image. Objects by hand that are in it under the same number are refined:
                 the network sees its old mask, and all clicks that are given now.
-            allow_overlap: keep masks as the network draws them; else every pixel belongs to one object at most.
+            allow_overlap: keep masks as they are drawn; else every pixel belongs to one object at most, and what lies hidden on another is left out.
 
         Returns:
             The only frame of the clip: `detections` has masks, ids (1, 2, … in the order above, then what the text found),

@@ -22,7 +22,8 @@ CERTAIN = 16.0  # logits beyond this are equally sure
 def sharpened(large: np.ndarray, image: np.ndarray, cells: tuple[int, int]) -> np.ndarray:
     """How surely each pixel is the object's, the outline moved to edges of the picture that are near.
 
-    Where there are none it stays where it was. Nothing changes farther than some 2 · `RADIUS` cells from the outline.
+    Where colours do not tell it stays about where it was: white noise does not move it, while soft textures may happen to fit
+    masks of few cells. A mask that would vanish stays as it is. Nothing changes farther than some 2 · `RADIUS` cells from the outline.
 
     Args:
         large: [H, W] float32 mask logits at the size of the frame; > 0 is object.
@@ -43,7 +44,9 @@ def sharpened(large: np.ndarray, image: np.ndarray, cells: tuple[int, int]) -> n
     coarse = (cv2.resize(part, grid, interpolation=cv2.INTER_AREA) for part in (picture, sure[window]))
     factors, offset, trust = (cv2.resize(part, (width, height)) for part in guide(*coarse))
     guided = np.einsum("hwc,hwc->hw", factors, picture) + offset
-    sure[window] += trust * (guided.clip(0, 1) - sure[window])
+    moved = sure[window] + trust * (guided.clip(0, 1) - sure[window])
+    if (moved > 0.5).any():
+        sure[window] = moved
     return sure
 
 

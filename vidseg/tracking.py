@@ -43,7 +43,7 @@ class Tracking:
             the first one that has prompts, or on which the detector finds anything, looking twice a second.
         redetect: seconds between two looks of the detector; None for a single keyframe.
         forget_after: seconds out of view after which an object is carried no further; it can still be found again.
-        allow_overlap: keep masks as the network draws them; else every pixel has one owner at most.
+        allow_overlap: keep masks as they are drawn; else every pixel has one owner at most.
         sharpen: move the outlines of masks to edges in the picture.
         start, end: part of the clip in seconds, None for all of it.
         reserved: ids that no object gets that is found, since others had them in an earlier run.

@@ -10,7 +10,7 @@ import supervision as sv
 import torch
 from torch import Tensor
 
-from vidseg.owners import judged
+from vidseg.owners import hidden_and_layers
 from vidseg.sam.frame import FrameMasks, enlarged
 from vidseg.sharpening import sharpened
 from vidseg.tracks import TrackedFrame
@@ -86,17 +86,19 @@ class WaitingFrame:
         """
         height, width = self.frame.image.shape[:2]
         ids = sorted((i for i in self.logits if i in numbers), key=lambda i: numbers[i])
-        hidden, layers = (set(), []) if allow_overlap else judged({i: self.logits[i] for i in ids}, self.scores, by_hand)
+        hidden, layers = (set(), []) if allow_overlap else hidden_and_layers({i: self.logits[i] for i in ids}, self.scores, by_hand)
         ids = [i for i in ids if i not in hidden]
         masks = np.zeros((len(ids), height, width), bool)
-        best = np.full((height, width), -np.inf, np.float32)  # the highest bid for each pixel so far, and whose it is
+        best = np.full((height, width), -np.inf)  # the highest bid for each pixel so far, and whose it is
         owner = np.full((height, width), -1, np.int16)
         for row, i in enumerate(ids):
             large = enlarged(self.logits[i], height, width)
             sure = sharpened(large, self.frame.image, self.logits[i].shape) if sharpen else None
-            masks[row] = inside = large > 0 if sure is None else sure > 0.5
+            inside = large > 0 if sure is None else sure > 0.5
+            masks[row] = inside
             if not allow_overlap:
-                bid = 1 / (1 + np.exp(-large[inside])) if sure is None else sure[inside]
+                # In double precision, where two that are nearly certain still differ
+                bid = 1 / (1 + np.exp(-large[inside].astype(float))) if sure is None else sure[inside].astype(float)
                 bid *= 1 if i in by_hand else max(self.scores[i], 0) ** DOUBT
                 won = bid > best[inside]
                 inside[inside] = won
