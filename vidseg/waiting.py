@@ -80,7 +80,8 @@ class WaitingFrame:
 
         labels, numbers: what each id is called, and the number users know it by; ids without a number are left out.
         allow_overlap: keep masks as they are drawn; else a pixel goes to the object it is most surely of, by its logit (and the
-            picture, if that moves outlines) and SAM's confidence in the mask. Where one mask lies mostly on another, one of the two has all of it (`vidseg.owners`).
+            picture, if that moves outlines) and SAM's confidence in the mask. Where one mask lies mostly on another, one of the
+            two has all that both claim, or the other is not seen at all (`vidseg.owners`).
         sharpen: move outlines to edges in the picture.
         by_hand: ids that the user has pointed at: their weight is that of certainty.
         """
