@@ -148,7 +148,10 @@ def test_ctrl_c_ends_a_source_that_has_fallen_silent(tmp_path):
     whole = Path(make_clip(tmp_path / "in.mkv", [2048 * i for i in range(50)])).read_bytes()  # FFmpeg looks at the first five seconds
     os.mkfifo(tmp_path / "fifo")
     command = [sys.executable, "-c", "from vidseg.cli import main; main()", "track", "fifo", "--box", "5,5,40,40", *DEMO]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # even where the tests run in the background
+    )  # fmt: skip
     with open(tmp_path / "fifo", "wb") as pipe:
         pipe.write(whole[: len(whole) * 3 // 4])
         pipe.flush()
