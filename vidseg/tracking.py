@@ -85,7 +85,7 @@ class Tracking:
         self._wanted = "first" if self._pointed and keyframe == "auto" else keyframe
         self._redetect = redetect if detector is not None else None
         self._forget_after = forget_after
-        self._drawn = {"allow_overlap": allow_overlap, "sharpen": sharpen}  # how masks are drawn at the size of the frame
+        self._allow_overlap, self._sharpen = allow_overlap, sharpen
         self._range, self._between = (start, end), between
         self._first = 0  # number of the first frame that is read
 
@@ -198,7 +198,7 @@ class Tracking:
             for waiting in sweep.run(frames):
                 self.doing = f"tracking backwards: {waiting.frame.index}"
                 ids = dict.fromkeys(self.objects.known, "")
-                earlier.push(waiting.finished(ids, {i: i for i in ids}, **self._drawn, by_hand=self.objects.by_hand()))
+                earlier.push(waiting.finished(ids, {i: i for i in ids}, self._allow_overlap, self._sharpen, self.objects.by_hand()))
                 if not sweep.looks and not sweep.propagator.banks:
                     break  # nobody is left to be followed, and nobody will be found
         self.doing = ""
@@ -229,7 +229,8 @@ class Tracking:
     # -- handing out ---------------------------------------------------------------------------------------------------
 
     def _finished(self, waiting: WaitingFrame) -> TrackedFrame:
-        return waiting.finished({i: known.label for i, known in self.objects.known.items()}, self.objects.numbers(), **self._drawn, by_hand=self.objects.by_hand())
+        labels = {i: known.label for i, known in self.objects.known.items()}
+        return waiting.finished(labels, self.objects.numbers(), self._allow_overlap, self._sharpen, self.objects.by_hand())
 
     def _handed_out(self, frame: TrackedFrame) -> TrackedFrame:
         for number in frame.detections.tracker_id.tolist():
