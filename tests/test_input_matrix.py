@@ -10,8 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from vidseg.video import Clip
+from vidseg.media.scheduling import usual_scheduling
 from vidseg.media.writer import VideoWriter
+from vidseg.video import Clip
 
 from .clips import add_sound, number_of, picture
 
@@ -64,6 +65,8 @@ def store(
             setattr(encoder, name, value)
         if setup:
             setup(video)
+        with usual_scheduling():  # what a browser in another test inherits, else
+            encoder.open(strict=False)
         text = out.add_mux_stream("mov_text" if str(path).endswith(".mp4") else "subrip") if subtitles else None
         for index, tick in enumerate(pts):
             frame = av.VideoFrame.from_ndarray(paint(index, *size), format=layout)

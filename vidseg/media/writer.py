@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vidseg.media.codecs import VIDEO_FORMATS, WITH_ALPHA, Codec, codec_for
 from vidseg.media.decoding import packets, reason, scaler
+from vidseg.media.scheduling import usual_scheduling
 from vidseg.errors import InputError, OutputError
 from vidseg.files import atomic_output, check_writable
 from vidseg.video import ClipInfo
@@ -147,7 +148,8 @@ class VideoWriter:
             # Say which colours these are: players guess from the size otherwise (1 = BT.709, limited range)
             context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
             try:
-                context.open()
+                with usual_scheduling():
+                    context.open()
             except av.FFmpegError as error:
                 container.close()
                 raise OutputError(
