@@ -2,6 +2,7 @@
 
     uv run python scripts/benchmark_engine.py speed            # time of a frame, side by side (--device cuda --compile: on a GPU)
     uv run python scripts/benchmark_engine.py parts            # where the time of a frame goes
+    uv run python scripts/benchmark_engine.py products         # how fast matrices multiply here, which bounds it
     uv run python scripts/benchmark_engine.py parity dog.mp4   # the same numbers, on real footage?
 
 Each line says what was measured on which machine.
@@ -126,6 +127,27 @@ def timed(function, spent: dict[str, float], name: str):
             spent[name] += time.perf_counter() - began
 
     return wrapper
+
+
+@main.command()
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--repeats", default=5, show_default=True)
+def products(device: str, repeats: int) -> None:
+    """How many operations a second matrix products of 4096³ do: what a frame would take if it were nothing else."""
+    import torch
+
+    cuda = torch.device(device).type == "cuda"
+    sides = [torch.randn(4096, 4096, device=device, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
+    times = [[] for _ in sides]
+    for number in range(repeats + 1):
+        for side, some in zip(sides, times):
+            began = clock(cuda)
+            side @ side
+            if number:
+                some.append(clock(cuda) - began)
+    for side, some in zip(sides, times):
+        rates = [2 * 4096**3 / seconds / 1e9 for seconds in some]
+        click.echo(f"{machine()}; {str(side.dtype).removeprefix('torch.')}: median {statistics.median(rates):.0f} GF/s ({min(rates):.0f}–{max(rates):.0f})")
 
 
 @main.command()

@@ -11,7 +11,7 @@ from pycocotools import mask as coco
 import vidseg
 from vidseg.errors import VidsegError
 
-from .truth import AWKWARD, HEIGHT, WIDTH, box_of, save
+from .truth import AWKWARD, box_of, save
 
 EXPECTED = [(index, number, label, mask) for index, objects in AWKWARD.items() for number, (label, mask) in objects.items()]
 
