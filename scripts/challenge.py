@@ -24,9 +24,11 @@ import supervision as sv
 
 from benchmark import machine
 from challenge_baselines import Followed, detect_every, single_keyframe
-from challenge_clips import FAMILIES, HEIGHT, WIDTH, Challenge, make, seed_of
+from challenge_clips import Challenge, make, seed_of
 from challenge_entries import delays, entry_table
+from challenge_families import FAMILIES
 from challenge_pictures import write_strip
+from challenge_plan import HEIGHT, WIDTH
 from demo_clips import RATE
 
 import vidseg

@@ -1,6 +1,6 @@
 """How soon a result has what comes into the picture: the figures that `challenge.py` prints about entries.
 
-An object enters on the first frame on which a tenth of its full area shows (`challenge_clips.entries`). Its delay is the
+An object enters on the first frame on which a tenth of its full area shows (`challenge_plan.entries`). Its delay is the
 number of frames from there to the first one on which the result writes the object that stands for it, below 0 if the
 result has it earlier.
 """

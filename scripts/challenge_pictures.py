@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 import supervision as sv
 
-from challenge_clips import HEIGHT, RATE, WIDTH, Challenge
+from challenge_clips import Challenge
 from challenge_entries import partners
+from challenge_plan import HEIGHT, WIDTH
+from demo_clips import RATE
 from score_demo import MATCH
 
 from vidseg.evaluation import FramePairs, compare

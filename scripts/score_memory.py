@@ -4,7 +4,7 @@
     uv run python scripts/score_memory.py --sam runs/sam_new --clips 8 --kind twins
 
 Everything is prompted once, by its true box on the first frame; there is no detector, so all the rest is memory. The clips are
-those of `challenge_clips.py`, with seeds of their own.
+those of `challenge_families.py`, with seeds of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from challenge_clips import ENTERED, LEAST, Plan, all_begin_visible, away_for_a_while, full_areas, gaps, occlusion, reentry, twins, visible, write_plan
+from challenge_families import all_begin_visible, away_for_a_while, occlusion, reentry, twins
+from challenge_plan import ENTERED, LEAST, Plan, full_areas, gaps, visible, write_plan
 from demo_clips import RATE
 from score_demo import iou
 

@@ -14,9 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 import challenge_clips as clips  # noqa: E402
 from challenge_entries import delays, entry_table, partners, summary  # noqa: E402
 from challenge_pictures import GAP, LARGEST, LINE, TILE, numbers_of, worst_frames, write_strip, wrong  # noqa: E402
-from challenge_clips import FAMILIES, HEIGHT, LEAST, RATE, WIDTH, FaultyDetector, gaps, play, visible, wanted_only  # noqa: E402
-from demo_clips import truth_frame  # noqa: E402
+from challenge_families import FAMILIES  # noqa: E402
+from challenge_plan import HEIGHT, LEAST, WIDTH, entries, full_areas, gaps, play, visible, wanted_only, write_plan  # noqa: E402
+from challenge_ways import ASPECT  # noqa: E402
+from demo_clips import RATE, truth_frame  # noqa: E402
 from demo_world import FONT, draw  # noqa: E402
+from faulty_detector import FaultyDetector  # noqa: E402
 
 from vidseg.evaluation import compare  # noqa: E402
 from vidseg.tracks import TracksWriter, read_tracks  # noqa: E402
@@ -67,7 +70,7 @@ def test_occlusion_hides_for_5_to_40_frames(number):
         assert gaps(column) and all(5 <= length <= 40 for _, length in gaps(column))
     assert plan.objects == (4 if number == 2 else 3)  # what hides them is to be tracked in every third clip
     poses = plan.shots[0].scene.poses[:, :2]
-    assert (poses[..., 0] > 0).all() and (poses[..., 0] < clips.ASPECT).all()  # hidden and not gone
+    assert (poses[..., 0] > 0).all() and (poses[..., 0] < ASPECT).all()  # hidden and not gone
 
 
 def test_reentry_is_elsewhere():
@@ -108,7 +111,7 @@ def test_the_camera_shakes():
     camera = draft("shake").shots[0].scene.camera * HEIGHT
     steps = np.linalg.norm(np.diff(camera, axis=0), axis=1)
     assert steps.mean() > 3 and steps.max() > 12  # pixels a frame
-    assert abs(camera).max() < clips.HEIGHT * 0.25  # what the background reaches beyond the picture
+    assert abs(camera).max() < HEIGHT * 0.25  # what the background reaches beyond the picture
 
 
 def test_newcomers_are_not_in_the_truth():
@@ -133,7 +136,7 @@ def test_truth_file(tmp_path):
     plan = draft("cuts")
     a, b, _ = plan.shots
     short = replace(plan, shots=[replace(a, frames=a.frames[:2]), replace(b, frames=b.frames[:1]), replace(a, frames=a.frames[-1:])])
-    clips.write_plan(short, tmp_path / "clip.mp4", tmp_path / "clip.truth.jsonl")
+    write_plan(short, tmp_path / "clip.mp4", tmp_path / "clip.truth.jsonl")
     truth = list(read_tracks(tmp_path / "clip.truth.jsonl"))
     assert [list(frame.detections.tracker_id) for frame in truth] == [[1, 2, 3], [1, 2, 3], [4, 5, 6], [1, 2, 3]]
     for frame, (_, owner, shot) in zip(truth, play(short, HEIGHT, WIDTH)):
@@ -143,10 +146,10 @@ def test_truth_file(tmp_path):
 
 def test_full_areas_are_those_of_the_drawing_also_beyond_the_edge():
     plan = draft("late")
-    areas, scene, frames = clips.full_areas(plan), plan.shots[0].scene, (0, 60, -1)
+    areas, scene, frames = full_areas(plan), plan.shots[0].scene, (0, 60, -1)
     for t in frames:
         centred = replace(scene, poses=scene.poses.copy())
-        centred.poses[t, :, :2] = scene.camera[t] + (clips.ASPECT / 2, 0.5)  # all of each inside the picture
+        centred.poses[t, :, :2] = scene.camera[t] + (ASPECT / 2, 0.5)  # all of each inside the picture
         _, _, drawn = draw(centred, t, HEIGHT, WIDTH)
         assert areas[t] == pytest.approx(drawn, rel=0.04)
     _, _, inside = draw(scene, 0, HEIGHT, WIDTH)
@@ -155,14 +158,14 @@ def test_full_areas_are_those_of_the_drawing_also_beyond_the_edge():
 
 def test_full_areas_over_cuts():
     plan = draft("cuts")
-    there, shot = clips.full_areas(plan) > 0, np.repeat([0, 1, 0], [len(shot.frames) for shot in plan.shots])
+    there, shot = full_areas(plan) > 0, np.repeat([0, 1, 0], [len(shot.frames) for shot in plan.shots])
     assert np.array_equal(there, shot[:, None] == [0, 0, 0, 1, 1, 1])
 
 
 def test_entries_are_where_a_tenth_shows():
     areas = np.array([[100, 100, 100, 0, 100]] * 5, float)
     shown = np.array([[10, 0, 0, 0, 9], [9, 9, 0, 0, 9], [0, 10, 99, 0, 9], [99, 9, 0, 0, 9], [99, 99, 99, 0, 9]])
-    assert clips.entries(shown, areas) == {2: 2, 3: 2}  # 1 is there from the start; 4 and 5 never enter
+    assert entries(shown, areas) == {2: 2, 3: 2}  # 1 is there from the start; 4 and 5 never enter
 
 
 # -- the detector that errs ------------------------------------------------------------------------------------------
