@@ -8,6 +8,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+import sam_clips  # noqa: E402
 import train_sam  # noqa: E402
 from demo_world import FONT, all_sprites  # noqa: E402
 from muon import Muon, orthogonal  # noqa: E402
@@ -21,10 +22,10 @@ SIDE = 64
 
 def batches(rng):
     """A clip and two stills of 64 pixels, and how to get the loss of each."""
-    clip = train_sam.make_batch(rng, SIDE, 4, 1, 0.5)
+    clip = sam_clips.make_batch(rng, SIDE, 4, 1, 0.5)
     stills = make_stills(rng, SIDE, 2, 1.5)
-    stills["images"] = train_sam.normalised(stills["images"])
-    return {"clip": lambda *network: train_sam.run_clip(*network, clip, 0.5, True)[0],
+    stills["images"] = sam_clips.normalised(stills["images"])
+    return {"clip": lambda *network: sam_clips.run_clip(*network, clip, 0.5, True)[0],
             "stills": lambda *network: run_stills(*network, stills, np.random.default_rng(0))[0]}
 
 
