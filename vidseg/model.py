@@ -251,7 +251,7 @@ class Model:
         """
         import numpy as np
 
-        from vidseg.detection import parse_phrases
+        from vidseg.phrases import parse_phrases
         from vidseg.pointing import object_prompt, objects_at
         from vidseg.tracking import Tracking
         from vidseg.video import Clip

@@ -12,10 +12,10 @@ import supervision as sv
 import torch
 from torch import Tensor
 
-from vidseg.detection import parse_phrases
 from vidseg.errors import InputError
 from vidseg.media.images import read_image
 from vidseg.objects import Objects
+from vidseg.phrases import parse_phrases
 from vidseg.pointing import ObjectPrompt, fitted, object_prompt, objects_at
 from vidseg.sam.postprocess import fill_holes
 from vidseg.sam.prompts import MaskPrompt

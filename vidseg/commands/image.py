@@ -36,9 +36,9 @@ def image(
     Writes PHOTO.segmented.png, the photo with masks, outlines and labels, and PHOTO.tracks.jsonl, the masks as numbers.
     """
     began = time.perf_counter()
-    from vidseg.detection import parse_phrases
     from vidseg.media.images import read_mask
     from vidseg.photos import expanded, results_of
+    from vidseg.phrases import parse_phrases
 
     by_hand = ByHand(boxes, masks, points)
     if not (texts or by_hand):

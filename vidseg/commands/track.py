@@ -47,8 +47,8 @@ def track(
     A clip is a video, a folder of images or of clips, a camera or a stream (rtsp://…), or - for a pipe. Writes CLIP.tracked.mp4,
     the clip with masks, outlines and labels, and CLIP.tracks.jsonl, one line a frame.
     """
-    from vidseg.detection import parse_phrases
     from vidseg.media.live import source_of
+    from vidseg.phrases import parse_phrases
     from vidseg.prompts_file import read_prompts
 
     # All that can be known to fail is checked before the seconds that loading takes.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import HTTPException
 
 from vidseg.errors import InputError
+from vidseg.phrases import parse_phrases
 from vidseg.tracks import TracksWriter, header_of, read_tracks, record_of
 from vidseg.web.jobs import Cancelled, Job
 from vidseg.web.schemas import Track
@@ -31,7 +32,6 @@ class Start:
 
 def check_request(media: Media, request: Track) -> None:
     """HTTPException or InputError for a run that cannot begin."""
-    from vidseg.detection import parse_phrases
     from vidseg.pointing import fitted, object_prompt
 
     if media.kind != "video":
@@ -54,8 +54,6 @@ def check_request(media: Media, request: Track) -> None:
 
 def track(media: Media, job: Job, model: Model, turns: Turns, request: Track) -> None:
     """Track a clip into its tracks file. Raises Cancelled when the job is, with the frames kept that had been made."""
-    from vidseg.detection import parse_phrases
-
     prompts = {int(index): [one.model_dump(exclude_none=True) for one in some] for index, some in request.prompts.items()}
     phrases, start, reserved = parse_phrases(request.text) if request.text else [], None, set()
     if request.from_frame is not None:
