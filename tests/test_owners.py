@@ -56,11 +56,22 @@ def box(top, left, bottom, right, value=5.0):
 
 
 def test_who_is_hidden_hides_nobody():
-    """Each lies mostly on the one before it; the last one hardly on the first, which alone can be seen."""
-    first, second, third = box(4, 4, 20, 14), box(4, 9, 16, 18), box(6, 13, 14, 20)
+    """Each lies mostly on the one before it; the last one no more than half on the first, which alone can be seen."""
+    first, second, third = box(4, 4, 20, 14), box(4, 7, 16, 16), box(6, 11, 14, 17)
     scores = {1: 0.9, 2: 0.6, 3: 0.5}
     assert hidden_and_layers({1: first, 2: second, 3: third}, scores) == ({2}, [])
     assert hidden_and_layers({2: second, 3: third}, scores) == ({3}, [])
+
+
+def test_who_is_hidden_but_for_a_part_is_seen_there():
+    """Of the small one, a little more than `BESIDE` lies beside the large one; or a little less."""
+    large, scores = box(4, 4, 20, 14), {1: 0.9, 2: 0.5}
+    assert hidden_and_layers({1: large, 2: box(8, 8, 14, 17)}, scores) == (set(), [(2, 1)])
+    assert hidden_and_layers({1: large, 2: box(8, 7, 14, 16)}, scores) == ({2}, [])
+    frame = WaitingFrame(Frame(0, 0.0, 0, np.zeros((24, 24, 3), np.uint8)))
+    frame.logits, frame.scores = {1: large, 2: box(8, 8, 14, 17)}, scores
+    masks = frame.finished({1: "a", 2: "b"}, {1: 1, 2: 2}, allow_overlap=False).detections.mask
+    assert (masks[0] == (large > 0).numpy()).all() and masks[1].sum() == 6 * 3
 
 
 def test_of_a_stack_the_topmost_has_the_pixels():

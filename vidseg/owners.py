@@ -9,6 +9,8 @@ from torch import Tensor
 
 from vidseg.identity import COVERED
 
+BESIDE = 0.3  # share of a mask beside what hides the rest of it, from which it is seen there
+
 
 def hidden_and_layers(logits: Mapping[int, Tensor], scores: Mapping[int, float], by_hand: Collection[int] = ()) -> tuple[set[int], list[tuple[int, int]]]:
     """Of masks that lie mostly on a larger one: which cannot be seen, and which are in front.
@@ -16,7 +18,7 @@ def hidden_and_layers(logits: Mapping[int, Tensor], scores: Mapping[int, float],
     One that is hidden may still be drawn on what hides it, and one that is behind may spill over what is in front; logits
     are as large as the other's in either case. But who is hidden is less sure of itself as a whole, and who spills over
     is less sure there than elsewhere. So what counts is the mean logit where both are, in units of the mask's median one,
-    times the square of the confidence.
+    times the square of the confidence. Who is hidden but for a part, `BESIDE` of the mask at least, is seen there and no more.
 
     Args:
         logits: [h, w] low-resolution mask logits by object, each positive somewhere.
@@ -47,9 +49,10 @@ def hidden_and_layers(logits: Mapping[int, Tensor], scores: Mapping[int, float],
     for a in sorted(range(len(ids)), key=lambda a: -both[a][a]):  # of two of a size the older comes first
         below = [b for b in shown if both[a][b] > COVERED * both[a][a]]
         front = [b for b in below if in_front(a, b)]
-        if len(front) < len(below) and ids[a] not in by_hand:
+        behind = [b for b in below if b not in front] if ids[a] not in by_hand else []
+        if behind and (masks[a] & ~masks[behind].any(0)).sum() < BESIDE * both[a][a]:
             hidden.add(ids[a])
             continue
         shown.append(a)
-        layers += [(ids[b], ids[a]) for b in front]
+        layers += [(ids[a], ids[b]) for b in behind] + [(ids[b], ids[a]) for b in front]
     return hidden, layers
