@@ -55,6 +55,9 @@ class Settling:
         again: whether there were other looks and will be more. Else whatever is found is an object.
         undecided: newcomers that are not doubted here, since another look is to decide.
         passing: boxes [4] of objects that pass each other, by id: their masks are not to be trusted, nor to be doubted.
+
+    Attributes:
+        agreed: ids of the objects in view whose mask a detection agrees with.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Settling:
         self._objects, self._propagator = objects, propagator
         self._now, self._features = now, features
         self._again, self._undecided, self._passing = again, undecided, passing
+        self.agreed: list[int] = []
 
     def settle(self, found: Found) -> list[int]:
         """Match, correct, doubt and admit (docs/tracking.md says how). Returns ids of objects that were not in view before."""
@@ -72,7 +76,8 @@ class Settling:
         matched = assign(found.boxes, found.labels, masks, [self._objects.known[i] for i in ids])
         for row, column in matched.items():
             self._objects.second(ids[column], found.labels[row], float(found.scores[row]))
-        spare = set(ids) - {ids[column] for column in matched.values()} - set(self._passing)
+        self.agreed = [ids[column] for column in matched.values()]
+        spare = set(ids) - set(self.agreed) - set(self._passing)
         newcomers = self._prompted(found, [row for row in range(len(found.boxes)) if row not in matched])
         if self._again:
             newcomers = [newcomer for newcomer in newcomers if not self._corrected(newcomer, spare)]

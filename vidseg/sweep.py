@@ -1,13 +1,14 @@
 """One sweep over the frames of a clip, forwards or backwards: carry the objects along, and look for others.
 
 The detector looks again and again. What it finds that no object in view accounts for is an object that was lost or a new
-one; either is carried back, against the sweep, to the previous look, so that it begins where it came in. Frames wait until
+one; either is carried back, against the sweep, to the previous look, so that it begins where it came in. So is who came back
+in between by itself: of what is half hidden still, SAM knows more from behind, when it has seen the rest. Frames wait until
 that is settled: no longer than two looks lie apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -25,6 +26,7 @@ from vidseg.waiting import WaitingFrame
 
 SCAN_INTERVAL = 0.5  # seconds between two looks as long as nothing has been found
 COLLAPSED = 0.8  # IoU of two masks that are of the same pixels
+UNSURE = 0.75  # share of the present confidence in a mask below which an earlier one is taken for poor
 PATIENCE = 3  # frames in a row for which two masks must agree to be one, or a mask carried back must be empty to end
 
 
@@ -201,30 +203,47 @@ class Sweep:
             for object_id, logits in now.logits.items():
                 self._in_view[object_id] = now.frame.time
                 self.objects.known[object_id].looks.append(look_of(features.top, logits))
-            self._look_back(now, fresh)
+            self._look_back(now, fresh, self._back_again(now, settling.agreed))
         self._looked_before, self._looked_at = self._looked_at, self._turn(now.frame)
 
-    def _look_back(self, now: WaitingFrame, fresh: list[int]) -> None:
-        """Carry what was found on a frame back over those since the last look, so that it begins where it came in."""
-        past = [waiting for waiting in self.waiting if self._looked_at < self._turn(waiting.frame) < self._turn(now.frame)]
-        if not fresh or not past:
+    def _since_last_look(self, now: WaitingFrame) -> list[WaitingFrame]:
+        """The frames between the last look and this frame."""
+        return [waiting for waiting in self.waiting if self._looked_at < self._turn(waiting.frame) < self._turn(now.frame)]
+
+    def _back_again(self, now: WaitingFrame, ids: Iterable[int]) -> list[int]:
+        """Those of some objects in view that SAM was much less sure of at some time since the last look, or did not see at all.
+
+        Of twins that pass each other nobody is sure.
+        """
+        past, passing = self._since_last_look(now), self._passing.expected(now.frame.time)
+        return [i for i in ids if i in now.logits and i not in passing
+                and any(waiting.scores.get(i, 0) < UNSURE * now.scores[i] for waiting in past)]
+
+    def _look_back(self, now: WaitingFrame, fresh: list[int], back_again: list[int]) -> None:
+        """Carry what was found on a frame back over those since the last look, so that it begins where it came in.
+
+        Of those that came back by themselves, masks that SAM is surer of this way take the place of the present ones.
+        """
+        past = self._since_last_look(now)
+        ids = [*fresh, *back_again]
+        if not ids or not past:
             return
-        back = self.propagator.branch(fresh)
-        empty = dict.fromkeys(fresh, 0)
+        back = self.propagator.branch(ids)
+        empty = dict.fromkeys(ids, 0)
         for waiting in reversed(past):
             if self._between is not None:
                 self._between()
             features = self.propagator.embed(waiting.frame.image)
             masks = back.step(features, waiting.frame.index, not self._reverse)
-            others = [logits > 0 for logits in waiting.logits.values()]
-            before = set(waiting.logits)
+            before = dict(waiting.scores)
             shown = WaitingFrame(waiting.frame)
             shown.add(masks)
             for object_id in list(back.banks):
-                visible = object_id in shown.logits and object_id not in before
+                visible = object_id in shown.logits and (object_id in back_again or object_id not in before)
+                others = [logits > 0 for i, logits in waiting.logits.items() if i != object_id]
                 if visible and covered(shown.logits[object_id] > 0, others) <= COVERED:
-                    waiting.logits[object_id], waiting.scores[object_id] = shown.logits[object_id], shown.scores[object_id]
-                    others.append(shown.logits[object_id] > 0)
+                    if shown.scores[object_id] > before.get(object_id, -1):
+                        waiting.logits[object_id], waiting.scores[object_id] = shown.logits[object_id], shown.scores[object_id]
                     empty[object_id] = 0
                 else:
                     empty[object_id] += 1
@@ -234,9 +253,10 @@ class Sweep:
                 return
 
     def _last_words(self) -> None:
-        """At the end, a newcomer gets its second look on the last frame, or the benefit of the doubt."""
+        """At the end, newcomers and those that came back get their look on the last frame; or newcomers the benefit of the doubt."""
         unsure = self.objects.unsure() - self._undecided
-        if unsure and self._last_look != self.waiting[-1].frame.time:
+        late = bool(self.waiting) and self._last_look != self.waiting[-1].frame.time
+        if late and (unsure or self._redetect and self.looks and self._back_again(self.waiting[-1], self.waiting[-1].logits)):
             self._look(self.waiting[-1], None)
             for object_id in self.objects.unsure() - self._undecided:  # what is new on the very last frame alone stays out
                 del self.objects.known[object_id]

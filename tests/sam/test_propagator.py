@@ -190,6 +190,19 @@ def test_memory_is_bounded(pair):
     assert set(bank.pointers) <= set(range(38 - network.max_obj_ptrs_in_encoder + 1, 39))
 
 
+def test_branch_remembers_where_it_begins_as_if_that_had_been_prompted(pair):
+    network, _ = pair
+    frames = moving_frames(network.image_size, 6)
+    engine = Propagator(network)
+    for t in range(6):
+        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
+        engine.step(features, t) if t else engine.prompt(features, 0, {1: PROMPTS["box"]})
+    branch = engine.branch([1])
+    assert list(branch.banks[1].conditioning) == [0, 5] and branch.banks[1].conditioning[5] is engine.banks[1].recent[5]
+    assert not branch.banks[1].recent and list(engine.banks[1].conditioning) == [0]
+    assert branch.step(features, 5) is None and branch.step(engine.embed_tensor(frames[4:5], HEIGHT, WIDTH), 4, reverse=True).ids == [1]
+
+
 def test_embed_prepares_frames_as_the_stock_loader_does(pair, tmp_path):
     from PIL import Image
 

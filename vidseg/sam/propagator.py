@@ -199,12 +199,17 @@ class Propagator:
         del self.banks[object_id]
 
     def branch(self, ids: Sequence[int]) -> Propagator:
-        """An engine that shares the network and holds the prompts of some objects, to carry them elsewhere on its own."""
+        """An engine that shares the network, to carry some objects elsewhere on its own.
+
+        It holds their prompts, and what they remember of their latest frame as if that had been prompted, too.
+        """
         other = copy(self)
         other.banks = {}
         for object_id in ids:
             bank = self.banks[object_id]
-            other.banks[object_id] = replace(self._empty_bank(), conditioning=dict(bank.conditioning), latest=bank.latest, logits=bank.logits)
+            other.banks[object_id] = start = replace(self._empty_bank(), conditioning=dict(bank.conditioning), latest=bank.latest, logits=bank.logits)
+            if bank.latest in bank.recent:
+                start.add_conditioning(bank.latest, bank.recent[bank.latest])
         return other
 
     def save(self, path: str | os.PathLike) -> None:
