@@ -116,27 +116,30 @@ def park() -> Scene:
 
 
 def street() -> list[Scene]:
-    """Ten seconds with a hard cut in the middle; in each half things enter and leave."""
+    """Ten seconds with a hard cut in the middle; in each half things enter and leave.
+
+    The road is light, so that tyres, trousers and spokes stand out from it.
+    """
     half = 5 * RATE
     t = np.arange(half)
     first = Scene(
-        street_background((0.55, 0.75, 0.95), (0.80, 0.62, 0.48), (0.36, 0.37, 0.40), 11),
+        street_background((0.55, 0.75, 0.95), (0.80, 0.62, 0.48), (0.68, 0.66, 0.62), 11),
         [pick("bus", 0, 6), pick("person", 0, 7), pick("car", 0, 8), pick("bicycle", 0, 9)],
         np.stack([
-            path(half, (2.20, 1.70, 1.10, 0.50, -0.40), 0.66, 0.46, tilt=0.4, step=0.9),
-            path(half, (0.42, 0.52, 0.62, 0.72, 0.82), 0.62, 0.33),
-            path(half, (-0.30, 0.20, 0.80, 1.40, 2.10), 0.84, 0.38, flip=-1, tilt=0.3, step=0.9),
-            path(half, (1.40, 1.32, 1.24, 1.16, 1.08), 0.80, 0.28, tilt=1.0),
+            path(half, (2.20, 1.70, 1.10, 0.50, -0.40), 0.62, 0.52, tilt=0.4, step=0.9),
+            path(half, (0.30, 0.38, 0.46, 0.54, 0.62), 0.62, 0.42),
+            path(half, (-0.30, 0.20, 0.80, 1.40, 2.10), 0.86, 0.40, flip=-1, tilt=0.3, step=0.9),
+            path(half, (1.50, 1.42, 1.34, 1.26, 1.18), 0.76, 0.38, tilt=1.0),
         ], 1),
         np.column_stack([0.04 * np.sin(t * 0.03), np.zeros(half)]).astype(np.float32), ASPECT, 0.008)
     second = Scene(
-        street_background((0.93, 0.72, 0.55), (0.52, 0.56, 0.66), (0.30, 0.29, 0.33), 23),
+        street_background((0.93, 0.72, 0.55), (0.52, 0.56, 0.66), (0.64, 0.58, 0.56), 23),
         [pick("tractor", 0, 10), pick("truck", 0, 11), pick("balloon", 0, 12), pick("duck", 0, 13)],
         np.stack([
-            path(half, (0.35, 0.45, 0.60, 0.80, 1.00), 0.66, 0.40, flip=-1, tilt=0.8, step=0.9),
-            path(half, (2.15, 1.70, 1.20, 0.75, 0.30), 0.80, 0.44, tilt=0.4, step=0.9),
-            path(half, (1.30, 1.25, 1.32, 1.28, 1.34), (1.25, 0.80, 0.45, 0.15, -0.30), 0.26, tilt=4, step=0.1),
-            path(half, (0.85, 0.78, 0.72, 0.60, 0.40), 0.90, 0.17, step=0.7, start=0),
+            path(half, (0.35, 0.45, 0.60, 0.80, 1.00), 0.62, 0.44, flip=-1, tilt=0.8, step=0.9),
+            path(half, (2.15, 1.70, 1.20, 0.75, 0.30), 0.80, 0.46, tilt=0.4, step=0.9),
+            path(half, (1.30, 1.25, 1.32, 1.28, 1.34), (1.25, 0.80, 0.42, 0.12, -0.30), 0.30, tilt=4, step=0.1),
+            path(half, (0.85, 0.75, 0.62, 0.45, 0.25), 0.88, 0.22, step=0.7, start=0),
         ], 1),
         np.column_stack([0.05 * np.sin(t * 0.025), 0.01 * np.sin(t * 0.05)]).astype(np.float32), ASPECT, 0.008)
     return [first, second]
