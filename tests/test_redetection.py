@@ -183,6 +183,20 @@ def test_who_comes_back_is_followed_back_from_where_it_is_seen_well(demo, monkey
     assert dog_behind_the_tree(demo, interval) != []
 
 
+def test_who_is_taken_to_have_come_back(demo):
+    """Poor once, always sure, missing once, and poor once, but pointed at; of what came before the last look nothing counts."""
+    scores = [{1: 0.1, 2: 0.1, 4: 0.1}, {1: 0.6, 2: 0.8, 3: 0.9, 4: 0.3}, {1: 0.9, 2: 0.7, 4: 0.9}, {1: 0.9, 2: 0.9, 3: 0.9, 4: 0.9}]
+    objects = Objects({7: None})
+    objects.known = {i: Known(0, by_hand=i == 4) for i in range(1, 5)}
+    sweep = Sweep(objects, demo.propagator(), find=None, redetect=1.0, forget_after=30.0, frame_rate=RATE)
+    for t, values in enumerate(scores):
+        frame = Frame(t, t / RATE, t, sky())
+        sweep.waiting.append(WaitingFrame(frame, {i: torch.ones(2, 2) for i in values}, values))
+    sweep._looked_at = 0
+    assert sweep._back_again(sweep.waiting[-1], [1, 2, 3, 4]) == [1, 3]
+    assert sweep._back_again(sweep.waiting[-1], [2, 3]) == [3]
+
+
 # -- newcomers -------------------------------------------------------------------------------------------------------
 
 

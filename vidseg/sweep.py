@@ -213,11 +213,11 @@ class Sweep:
     def _back_again(self, now: WaitingFrame, ids: Iterable[int]) -> list[int]:
         """Those of some objects in view that SAM was much less sure of at some time since the last look, or did not see at all.
 
-        Of twins that pass each other nobody is sure.
+        Of twins that pass each other nobody is sure, and what the user points at stays as it is pointed at.
         """
         past, passing = self._since_last_look(now), self._passing.expected(now.frame.time)
-        return [i for i in ids if i in now.logits and i not in passing
-                and any(waiting.scores.get(i, 0) < UNSURE * now.scores[i] for waiting in past)]
+        ids = [i for i in ids if i in now.logits and i not in passing and not self.objects.known[i].by_hand]
+        return [i for i in ids if any(waiting.scores.get(i, 0) < UNSURE * now.scores[i] for waiting in past)]
 
     def _look_back(self, now: WaitingFrame, fresh: list[int], back_again: list[int]) -> None:
         """Carry what was found on a frame back over those since the last look, so that it begins where it came in.
