@@ -56,11 +56,18 @@ def box(top, left, bottom, right, value=5.0):
 
 
 def test_who_is_hidden_hides_nobody():
-    """Each lies mostly on the one before it; the last one no more than half on the first, which alone can be seen."""
+    """Each lies mostly on the one before it, the last one no more than half on the first: only the second is hidden."""
     first, second, third = box(4, 4, 20, 14), box(4, 7, 16, 16), box(6, 11, 14, 17)
     scores = {1: 0.9, 2: 0.6, 3: 0.5}
     assert hidden_and_layers({1: first, 2: second, 3: third}, scores) == ({2}, [])
     assert hidden_and_layers({2: second, 3: third}, scores) == ({3}, [])
+
+
+def drawn(size, logits, scores):
+    """The masks of objects 1, 2, … on a frame without colours."""
+    frame = WaitingFrame(Frame(0, 0.0, 0, np.zeros((size, size, 3), np.uint8)))
+    frame.logits, frame.scores = logits, scores
+    return frame.finished(dict.fromkeys(logits, "it"), {i: i for i in logits}, allow_overlap=False).detections.mask
 
 
 def test_who_is_hidden_but_for_a_part_is_seen_there():
@@ -68,10 +75,24 @@ def test_who_is_hidden_but_for_a_part_is_seen_there():
     large, scores = box(4, 4, 20, 14), {1: 0.9, 2: 0.5}
     assert hidden_and_layers({1: large, 2: box(8, 8, 14, 17)}, scores) == (set(), [(2, 1)])
     assert hidden_and_layers({1: large, 2: box(8, 7, 14, 16)}, scores) == ({2}, [])
-    frame = WaitingFrame(Frame(0, 0.0, 0, np.zeros((24, 24, 3), np.uint8)))
-    frame.logits, frame.scores = {1: large, 2: box(8, 8, 14, 17)}, scores
-    masks = frame.finished({1: "a", 2: "b"}, {1: 1, 2: 2}, allow_overlap=False).detections.mask
+    unsure = torch.where(box(8, 8, 14, 14) > 0, 0.4, torch.where(large > 0, 1.0, large))  # there the small one would win by its logits
+    assert hidden_and_layers({1: unsure, 2: box(8, 8, 14, 17)}, {1: 0.9, 2: 0.55}) == (set(), [(2, 1)])
+    masks = drawn(24, {1: unsure, 2: box(8, 8, 14, 17)}, {1: 0.9, 2: 0.55})
     assert (masks[0] == (large > 0).numpy()).all() and masks[1].sum() == 6 * 3
+
+
+def test_who_is_in_front_of_one_and_behind_another():
+    """What a person gets from the bus behind, it still gives to the tree in front."""
+    size = 32
+    tree, bus, person = (torch.full((size, size), -5.0) for _ in range(3))
+    tree[:30, 14:] = 6.0
+    bus[4:24, :22] = 6.0
+    bus[8:18, 10:20] = 3.0  # has spilled over the person
+    person[8:18, 10:20] = 4.0
+    logits, scores = {1: tree, 2: bus, 3: person}, {1: 0.8, 2: 0.99, 3: 0.75}
+    assert hidden_and_layers(logits, scores) == (set(), [(2, 3), (3, 1)])
+    masks = drawn(size, logits, scores)
+    assert not masks[2, :, 14:].any() and masks[2, 8:18, 10:14].all()
 
 
 def test_of_a_stack_the_topmost_has_the_pixels():

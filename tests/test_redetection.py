@@ -18,6 +18,7 @@ import vidseg
 from tests.sprites import HEIGHT, IDS, RATE, SAMPLES, WIDTH, box_around, demo, film, frames_of, iou, mask_of, sand, sky, sprites  # noqa: F401
 from vidseg.identity import ALIKE, Known
 from vidseg.objects import Objects
+from vidseg.sam.frame import FrameMasks
 from vidseg.sam.memory import MAX_CONDITIONING, MemoryBank
 from vidseg.sam.propagator import Propagator
 from vidseg.settling import Found, Newcomer, Settling
@@ -195,6 +196,45 @@ def test_who_is_taken_to_have_come_back(demo):
     sweep._looked_at = 0
     assert sweep._back_again(sweep.waiting[-1], [1, 2, 3, 4]) == [1, 3]
     assert sweep._back_again(sweep.waiting[-1], [2, 3]) == [3]
+    sweep._passed = {3}
+    assert sweep._back_again(sweep.waiting[-1], [1, 2, 3, 4]) == [1]
+
+
+class Returning:
+    """Stands for a propagator whose branches show objects in the middle, with the given confidences by id and frame."""
+
+    def __init__(self, scores):
+        self.scores, self.banks = scores, {}
+
+    def embed(self, image):
+        return None
+
+    def branch(self, ids):
+        other = Returning(self.scores)
+        other.banks = dict.fromkeys(ids)
+        return other
+
+    def remove(self, object_id):
+        del self.banks[object_id]
+
+    def step(self, features, index, reverse):
+        ids = list(self.banks)
+        logits = torch.full((len(ids), 4, 4), -1.0)
+        for row, object_id in enumerate(ids):
+            logits[row, :, object_id] = 1.0  # a column each
+        ious = torch.tensor([self.scores[i][index] for i in ids])
+        return FrameMasks(ids, logits, ious, torch.full((len(ids),), 100.0), torch.empty(len(ids), 0))
+
+
+def test_of_two_masks_the_surer_one_is_kept():
+    """1 came back: it has what it had where that is surer. 2 is new, and what it has already stays as it is."""
+    sweep = Sweep(Objects(), Returning({1: [0.9, 0.9, 0.5], 2: [0.9, 0.9, 0.9]}), find=None, redetect=1.0, forget_after=30.0, frame_rate=RATE)
+    before = [{1: 0.2}, {}, {1: 0.7, 2: 0.1}, {1: 0.9, 2: 0.9}]
+    for t, scores in enumerate(before):
+        sweep.waiting.append(WaitingFrame(Frame(t, t / RATE, t, sky()), {i: torch.zeros(4, 4) + (torch.arange(4) == 0) for i in scores}, dict(scores)))
+    sweep._look_back(sweep.waiting[-1], fresh=[2], back_again=[1])
+    kept = [{i: round(score, 1) for i, score in waiting.scores.items()} for waiting in sweep.waiting]
+    assert kept == [{1: 0.9, 2: 0.9}, {1: 0.9, 2: 0.9}, {1: 0.7, 2: 0.1}, before[3]]
 
 
 # -- newcomers -------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def hidden_and_layers(logits: Mapping[int, Tensor], scores: Mapping[int, float],
         return pointed == (True, True) or pointed != (False, True) and sure(a, b) > sure(b, a)
 
     shown: list[int] = []  # from the largest on: who cannot be seen hides nobody
-    hidden, layers = set(), []
+    hidden, fronts, behinds = set(), [], []
     for a in sorted(range(len(ids)), key=lambda a: -both[a][a]):  # of two of a size the older comes first
         below = [b for b in shown if both[a][b] > COVERED * both[a][a]]
         front = [b for b in below if in_front(a, b)]
@@ -54,5 +54,6 @@ def hidden_and_layers(logits: Mapping[int, Tensor], scores: Mapping[int, float],
             hidden.add(ids[a])
             continue
         shown.append(a)
-        layers += [(ids[a], ids[b]) for b in behind] + [(ids[b], ids[a]) for b in front]
-    return hidden, layers
+        fronts += [(ids[b], ids[a]) for b in front]
+        behinds += [(ids[a], ids[b]) for b in behind]
+    return hidden, fronts + behinds  # what somebody has got from one behind, it still gives to the one in front

@@ -1,8 +1,8 @@
 """One sweep over the frames of a clip, forwards or backwards: carry the objects along, and look for others.
 
 The detector looks again and again. What it finds that no object in view accounts for is an object that was lost or a new
-one; either is carried back, against the sweep, to the previous look, so that it begins where it came in. So is who came back
-in between by itself: of what is half hidden still, SAM knows more from behind, when it has seen the rest. Frames wait until
+one; either is carried back, against the sweep, to the previous look, so that it begins where it came in. So is an object that
+SAM lost and found again in between: what was half hidden then it knows better once it has seen the rest. Frames wait until
 that is settled: no longer than two looks lie apart.
 """
 
@@ -79,6 +79,7 @@ class Sweep:
             self._cuts.begins(origin.image)  # or a cut right before the origin would go unseen
         self._in_view: dict[int, float] = {}  # time in s of the last frame on which each object was visible
         self._passing = Passing(propagator)
+        self._passed: set[int] = set()  # who has passed somebody alike since the last look
         self._agreeing: dict[tuple[int, int], int] = {}  # pairs of objects on the same pixels: for how many frames
         # Time of the last look, its turn, and the turn of the one before
         self._last_look = origin.time if origin else None
@@ -157,6 +158,7 @@ class Sweep:
         ids = sorted(now.logits)  # the older have the lower ids
         masks = [now.logits[i] > 0 for i in ids]
         passing = set(self._passing.expected(now.frame.time))  # may well be on the same pixels for a while
+        self._passed |= passing
         together = [(ids[a], ids[b]) for a, b in (mask_iou(masks, masks) > COLLAPSED).triu(1).nonzero().tolist() if not {ids[a], ids[b]} <= passing]
         self._agreeing = {pair: self._agreeing.get(pair, 0) + 1 for pair in together}
         for (kept, gone), frames in self._agreeing.items():
@@ -204,7 +206,7 @@ class Sweep:
                 self._in_view[object_id] = now.frame.time
                 self.objects.known[object_id].looks.append(look_of(features.top, logits))
             self._look_back(now, fresh, self._back_again(now, settling.agreed))
-        self._looked_before, self._looked_at = self._looked_at, self._turn(now.frame)
+        self._looked_before, self._looked_at, self._passed = self._looked_at, self._turn(now.frame), set()
 
     def _since_last_look(self, now: WaitingFrame) -> list[WaitingFrame]:
         """The frames between the last look and this frame."""
@@ -213,10 +215,10 @@ class Sweep:
     def _back_again(self, now: WaitingFrame, ids: Iterable[int]) -> list[int]:
         """Those of some objects in view that SAM was much less sure of at some time since the last look, or did not see at all.
 
-        Of twins that pass each other nobody is sure, and what the user points at stays as it is pointed at.
+        Not those that passed somebody alike, of whom nobody is sure; and what the user points at stays as it is pointed at.
         """
-        past, passing = self._since_last_look(now), self._passing.expected(now.frame.time)
-        ids = [i for i in ids if i in now.logits and i not in passing and not self.objects.known[i].by_hand]
+        past = self._since_last_look(now)
+        ids = [i for i in ids if i in now.logits and i not in self._passed and not self.objects.known[i].by_hand]
         return [i for i in ids if any(waiting.scores.get(i, 0) < UNSURE * now.scores[i] for waiting in past)]
 
     def _look_back(self, now: WaitingFrame, fresh: list[int], back_again: list[int]) -> None:
