@@ -237,15 +237,16 @@ class Sweep:
                 self._between()
             features = self.propagator.embed(waiting.frame.image)
             masks = back.step(features, waiting.frame.index, not self._reverse)
-            before = dict(waiting.scores)
+            present = {i: logits > 0 for i, logits in waiting.logits.items()}
             shown = WaitingFrame(waiting.frame)
             shown.add(masks)
             for object_id in list(back.banks):
-                visible = object_id in shown.logits and (object_id in back_again or object_id not in before)
-                others = [logits > 0 for i, logits in waiting.logits.items() if i != object_id]
+                visible = object_id in shown.logits and (object_id in back_again or object_id not in present)
+                others = [mask for i, mask in present.items() if i != object_id]
                 if visible and covered(shown.logits[object_id] > 0, others) <= COVERED:
-                    if shown.scores[object_id] > before.get(object_id, -1):
+                    if object_id not in present or shown.scores[object_id] > waiting.scores[object_id]:
                         waiting.logits[object_id], waiting.scores[object_id] = shown.logits[object_id], shown.scores[object_id]
+                        present[object_id] = waiting.logits[object_id] > 0
                     empty[object_id] = 0
                 else:
                     empty[object_id] += 1

@@ -177,14 +177,18 @@ def test_second_conditioning_frame_equals_stock(pair, monkeypatch):
     assert set(engine.banks[1].recent) == {20, 21, 22, 23}
 
 
+def carried(network, count, prompted):
+    """An engine that has carried one object over some frames, and was prompted with its box on some of them."""
+    frames, engine = moving_frames(network.image_size, count), Propagator(network)
+    for t in range(count):
+        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
+        engine.prompt(features, t, {1: PROMPTS["box"]}) if t in prompted else engine.step(features, t)
+    return engine
+
+
 def test_memory_is_bounded(pair):
     network, _ = pair
-    frames = moving_frames(network.image_size, 40)
-    engine = Propagator(network)
-    for t in range(40):
-        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
-        engine.prompt(features, t, {1: PROMPTS["box"]}) if t % 3 == 0 else engine.step(features, t)
-    bank = engine.banks[1]
+    bank = carried(network, 40, prompted=range(0, 40, 3)).banks[1]
     assert len(bank.conditioning) == 8
     assert set(bank.recent) <= set(range(38 - network.num_maskmem + 1, 39))
     assert set(bank.pointers) <= set(range(38 - network.max_obj_ptrs_in_encoder + 1, 39))
@@ -192,15 +196,12 @@ def test_memory_is_bounded(pair):
 
 def test_branch_remembers_where_it_begins_as_if_that_had_been_prompted(pair):
     network, _ = pair
-    frames = moving_frames(network.image_size, 6)
-    engine = Propagator(network)
-    for t in range(6):
-        features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
-        engine.step(features, t) if t else engine.prompt(features, 0, {1: PROMPTS["box"]})
+    engine = carried(network, 6, prompted=[0])
     branch = engine.branch([1])
     assert list(branch.banks[1].conditioning) == [0, 5] and branch.banks[1].conditioning[5] is engine.banks[1].recent[5]
     assert not branch.banks[1].recent and list(engine.banks[1].conditioning) == [0]
-    assert branch.step(features, 5) is None and branch.step(engine.embed_tensor(frames[4:5], HEIGHT, WIDTH), 4, reverse=True).ids == [1]
+    features = engine.embed_tensor(moving_frames(network.image_size, 5)[4:], HEIGHT, WIDTH)
+    assert branch.step(features, 5) is None and branch.step(features, 4, reverse=True).ids == [1]
 
 
 def test_embed_prepares_frames_as_the_stock_loader_does(pair, tmp_path):
