@@ -74,6 +74,17 @@ def test_gain_from_bfloat16_is_measured_on_the_processor():
     assert gains_from_bfloat16("cpu") in (True, False) and gains_from_bfloat16("mps") is False
 
 
+@pytest.mark.parametrize("times, gains, sides", [
+    ({128: (1, 15)}, False, [128]),  # emulated: a larger product would keep the user waiting for seconds
+    ({128: (1, 2), 768: (100, 40)}, True, [128, 768]),
+    ({128: (1, 2), 768: (100, 80)}, False, [128, 768]),
+])
+def test_gain_from_bfloat16_is_found_out_quickly(monkeypatch, times, gains, sides):
+    asked = []
+    monkeypatch.setattr("vidseg.model.product_times", lambda side: asked.append(side) or times[side])
+    assert gains_from_bfloat16("cpu") is gains and asked == sides
+
+
 def test_bfloat16_runs(sam, clip):
     """Whatever random weights see: both see the same."""
     logits = []

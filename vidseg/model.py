@@ -105,7 +105,7 @@ def gains_from_bfloat16(device: str) -> bool:
     """Whether matrices multiply clearly faster in bfloat16 on a device.
 
     On a CPU this takes a measurement (some 50 ms): of two processors with the same instructions for bfloat16, one
-    multiplies four times as fast with them as in float32, the other half as fast.
+    multiplies four times as fast with them as in float32, the other half as fast, and one without any a hundred times slower.
     """
     import torch
 
@@ -113,14 +113,25 @@ def gains_from_bfloat16(device: str) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device != "cpu":
         return False
-    sides = {dtype: torch.ones(768, 768, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
-    best = dict.fromkeys(sides, float("inf"))
-    for _ in range(4):  # in turn, so that whatever else the machine does hits both
-        for dtype, side in sides.items():
+    in_float32, in_bfloat16 = product_times(128)
+    if in_bfloat16 > 4 * in_float32:
+        return False  # without instructions for it: products large enough for a comparison would take seconds
+    in_float32, in_bfloat16 = product_times(768)
+    return in_bfloat16 * 1.5 < in_float32
+
+
+def product_times(side: int) -> tuple[float, float]:
+    """Seconds that the product of two `side` x `side` matrices takes on the CPU, in float32 and in bfloat16; best of four."""
+    import torch
+
+    matrices = [torch.ones(side, side, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
+    best = [float("inf")] * 2
+    for _ in range(4):
+        for i, matrix in enumerate(matrices):  # in turn, so that whatever else the machine does hits both
             began = time.perf_counter()
-            side @ side
-            best[dtype] = min(best[dtype], time.perf_counter() - began)
-    return best[torch.bfloat16] * 1.5 < best[torch.float32]
+            matrix @ matrix
+            best[i] = min(best[i], time.perf_counter() - began)
+    return best[0], best[1]
 
 
 class Model:
