@@ -187,16 +187,18 @@ def test_who_comes_back_is_lost_at_first(demo, monkeypatch):
     assert dog_behind_the_tree(demo, STEP) != []
 
 
-def test_who_is_taken_to_have_come_back(demo):
+@pytest.mark.parametrize("numbers", [(0, 1, 2, 3), (3, 2, 1, 0)], ids=["forwards", "backwards"])
+def test_who_is_taken_to_have_come_back(demo, numbers):
     """Poor once, always sure, missing once, and poor once, but pointed at; of what came before the last look nothing counts."""
     scores = [{1: 0.1, 2: 0.1, 4: 0.1}, {1: 0.6, 2: 0.8, 3: 0.9, 4: 0.3}, {1: 0.9, 2: 0.7, 4: 0.9}, {1: 0.9, 2: 0.9, 3: 0.9, 4: 0.9}]
     objects = Objects({7: None})
     objects.known = {i: Known(0, by_hand=i == 4) for i in range(1, 5)}
-    sweep = Sweep(objects, demo.propagator(), find=None, redetect=1.0, forget_after=30.0, frame_rate=RATE)
-    for t, values in enumerate(scores):
-        frame = Frame(t, t / RATE, t, sky())
+    origin = Frame(4, 4 / RATE, 4, sky()) if numbers[0] else None
+    sweep = Sweep(objects, demo.propagator(), find=None, redetect=1.0, forget_after=30.0, frame_rate=RATE, origin=origin)
+    for number, values in zip(numbers, scores):
+        frame = Frame(number, number / RATE, number, sky())
         sweep.waiting.append(WaitingFrame(frame, {i: torch.ones(2, 2) for i in values}, values))
-    sweep._looked_at = 0
+    sweep._looked_at = sweep._turn(sweep.waiting[0].frame)
     assert sweep._back_again(sweep.waiting[-1], [1, 2, 3, 4]) == [1, 3]
     assert sweep._back_again(sweep.waiting[-1], [2, 3]) == [3]
     sweep._passed = {3}
@@ -204,23 +206,24 @@ def test_who_is_taken_to_have_come_back(demo):
 
 
 class Returning:
-    """Stands for a propagator whose branches show objects in the middle, with the given confidences by id and frame."""
+    """Stands for a propagator whose branches show objects, a column each, with the given confidences by id and frame number."""
 
     def __init__(self, scores):
-        self.scores, self.banks = scores, {}
+        self.scores, self.banks, self.steps = scores, {}, []
 
     def embed(self, image):
         return None
 
     def branch(self, ids):
         other = Returning(self.scores)
-        other.banks = dict.fromkeys(ids)
+        other.banks, other.steps = dict.fromkeys(ids), self.steps
         return other
 
     def remove(self, object_id):
         del self.banks[object_id]
 
     def step(self, features, index, reverse):
+        self.steps.append((index, reverse))
         ids = list(self.banks)
         logits = torch.full((len(ids), 4, 4), -1.0)
         for row, object_id in enumerate(ids):
@@ -229,15 +232,20 @@ class Returning:
         return FrameMasks(ids, logits, ious, torch.full((len(ids),), 100.0), torch.empty(len(ids), 0))
 
 
-def test_of_two_masks_the_surer_one_is_kept():
+@pytest.mark.parametrize("numbers", [(0, 1, 2, 3), (3, 2, 1, 0)], ids=["forwards", "backwards"])
+def test_of_two_masks_the_surer_one_is_kept(numbers):
     """1 came back: it has what it had where that is surer. 2 is new, and what it has already stays as it is."""
-    sweep = Sweep(Objects(), Returning({1: [0.9, 0.9, 0.5], 2: [0.9, 0.9, 0.9]}), find=None, redetect=1.0, forget_after=30.0, frame_rate=RATE)
+    frames = [Frame(number, number / RATE, number, sky()) for number in numbers]
+    propagator = Returning({i: dict(zip(numbers, scores)) for i, scores in {1: [0.9, 0.9, 0.5], 2: [0.9, 0.9, 0.9]}.items()})
+    origin = Frame(4, 4 / RATE, 4, sky()) if numbers[0] else None
+    sweep = Sweep(Objects(), propagator, find=None, redetect=1.0, forget_after=30.0, frame_rate=RATE, origin=origin)
     before = [{1: 0.2}, {}, {1: 0.7, 2: 0.1}, {1: 0.9, 2: 0.9}]
-    for t, scores in enumerate(before):
-        sweep.waiting.append(WaitingFrame(Frame(t, t / RATE, t, sky()), {i: torch.zeros(4, 4) + (torch.arange(4) == 0) for i in scores}, dict(scores)))
+    for frame, scores in zip(frames, before):
+        sweep.waiting.append(WaitingFrame(frame, {i: torch.zeros(4, 4) + (torch.arange(4) == 0) for i in scores}, dict(scores)))
     sweep._look_back(sweep.waiting[-1], fresh=[2], back_again=[1])
     kept = [{i: round(score, 1) for i, score in waiting.scores.items()} for waiting in sweep.waiting]
     assert kept == [{1: 0.9, 2: 0.9}, {1: 0.9, 2: 0.9}, {1: 0.7, 2: 0.1}, before[3]]
+    assert propagator.steps == [(number, origin is None) for number in numbers[2::-1]]  # against the sweep
 
 
 # -- newcomers -------------------------------------------------------------------------------------------------------
