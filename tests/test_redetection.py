@@ -176,15 +176,19 @@ def dog_behind_the_tree(demo, interval):
     return without
 
 
-@pytest.mark.parametrize("interval", [STEP, 0.75])  # seconds; after frame 96 comes a look on 108, or none before the last frame
+INTERVALS = pytest.mark.parametrize("interval", [STEP, 0.75])  # seconds; after frame 96 comes a look on 108, or none before the last frame
+
+
+@INTERVALS
 def test_who_comes_back_is_followed_back_from_where_it_is_seen_well(demo, interval):
     assert dog_behind_the_tree(demo, interval) == []
 
 
-def test_who_comes_back_is_lost_at_first(demo, monkeypatch):
+@INTERVALS
+def test_who_comes_back_is_lost_at_first(demo, monkeypatch, interval):
     """An ear and a leg are not enough for SAM, but they are for the memory of half a dog, half a second later."""
     monkeypatch.setattr(Sweep, "_back_again", lambda self, now, ids: [])
-    assert dog_behind_the_tree(demo, STEP) != []
+    assert dog_behind_the_tree(demo, interval) != []
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 2, 3), (3, 2, 1, 0)], ids=["forwards", "backwards"])

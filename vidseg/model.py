@@ -105,7 +105,7 @@ def gains_from_bfloat16(device: str) -> bool:
     """Whether matrices multiply clearly faster in bfloat16 on a device.
 
     On a CPU this takes a measurement (some 50 ms): of two processors with the same instructions for bfloat16, one
-    multiplies four times as fast with them as in float32, the other half as fast, and one without any a hundred times slower.
+    multiplies four times as fast with them as in float32, the other half as fast; one without any, a hundredth as fast.
     """
     import torch
 

@@ -11,9 +11,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from pycocotools.mask import decode
 
 import vidseg
 from tests.sam import stock
@@ -103,6 +105,8 @@ def test_command_compiles_what_it_runs(tmp_path):
     assert len(tracks[0]) == len(tracks[1]) == 4
     shown = [[[(x["id"], x["label"], x["box"]) for x in line["objects"]] for line in lines[1:]] for lines in tracks]  # below the header
     assert shown[0] == shown[1] and all(shown[0])
+    masks, others = (np.array([decode(x["mask"]) for line in lines[1:] for x in line["objects"]]) for lines in tracks)
+    assert masks.any() and (masks ^ others).mean() < 1e-4
 
 
 def test_a_step_is_compiled_where_banks_are_full_and_for_few_sizes(graphs):
