@@ -10,14 +10,14 @@ import pytest
 import torch
 
 import vidseg
-from tests.clips import make_clip
-from tests.sam import stock
-from tests.standins import save_grounding_dino, save_sam
+from tests.support import stock
+from tests.support.clips import make_clip
+from tests.support.standins import save_grounding_dino, save_sam
 from vidseg.errors import InputError, ModelError
+from vidseg.io.clip import Clip
 from vidseg.model import gains_from_bfloat16
 from vidseg.presets import PACKAGE
-from vidseg.sam.prompts import Box
-from vidseg.video import Clip
+from vidseg.prompts.geometry import Box
 
 SIZE = (160, 120)
 BOX = [40, 30, 110, 90]
@@ -53,10 +53,14 @@ def test_demo_runs_on_the_cpu(clip):
 
 
 def test_auto_picks_what_there_is():
-    assert vidseg.load("demo").device == ("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    assert vidseg.load("demo").device == (
+        "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    )
 
 
-@pytest.mark.parametrize("gains, side, dtype", [(True, 320, "float32"), (False, 1024, "float32"), (True, 1024, "bfloat16")])
+@pytest.mark.parametrize(
+    "gains, side, dtype", [(True, 320, "float32"), (False, 1024, "float32"), (True, 1024, "bfloat16")]
+)
 def test_auto_dtype_is_bfloat16_where_that_pays(monkeypatch, gains, side, dtype):
     """The demo network spends its time elsewhere than in matrix products; the full-size ones gain."""
     import vidseg.sam.build
@@ -74,11 +78,14 @@ def test_gain_from_bfloat16_is_measured_on_the_processor():
     assert gains_from_bfloat16("cpu") in (True, False) and gains_from_bfloat16("mps") is False
 
 
-@pytest.mark.parametrize("times, gains, sides", [
-    ({128: (1, 15)}, False, [128]),  # emulated: a larger product would keep the user waiting for seconds
-    ({128: (1, 2), 768: (100, 40)}, True, [128, 768]),
-    ({128: (1, 2), 768: (100, 80)}, False, [128, 768]),
-])
+@pytest.mark.parametrize(
+    "times, gains, sides",
+    [
+        ({128: (1, 15)}, False, [128]),  # emulated: a larger product would keep the user waiting for seconds
+        ({128: (1, 2), 768: (100, 40)}, True, [128, 768]),
+        ({128: (1, 2), 768: (100, 80)}, False, [128, 768]),
+    ],
+)
 def test_gain_from_bfloat16_is_found_out_quickly(monkeypatch, times, gains, sides):
     asked = []
     monkeypatch.setattr("vidseg.model.product_times", lambda side: asked.append(side) or times[side])
@@ -119,7 +126,10 @@ def test_users_own_pair(sam, tmp_path, clip):
     found = model.detector.detect(np.zeros((120, 160, 3), np.uint8), ["dog", "Red Ball"])
     assert len(found) and set(found.data["class_name"]) <= {"dog", "Red Ball"}
     words = model.detector.processor.tokenizer
-    assert words("A red dog. why?", add_special_tokens=False)["input_ids"][-1] == 1029 and words.decode(words("dog.")["input_ids"]) == "[CLS] dog. [SEP]"
+    assert (
+        words("A red dog. why?", add_special_tokens=False)["input_ids"][-1] == 1029
+        and words.decode(words("dog.")["input_ids"]) == "[CLS] dog. [SEP]"
+    )
     frames = list(model.track(clip, prompt="Red Ball", end=0.05))
     assert len(frames) == 2 and set(frames[0].detections.data["class_name"]) == {"Red Ball"}
 
@@ -132,16 +142,19 @@ def test_part_of_a_preset_can_be_replaced(sam):
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("options", "says"), [
-    ({"device": "tpu"}, "no device is called 'tpu'; there are auto, cpu, cuda, mps"),
-    ({"device": ""}, "no device is called ''"),
-    ({"device": "cpu:first"}, "no device is called 'cpu:first'"),
-    ({"device": "cuda:99"}, "no cuda device|no cuda:99"),
-    ({"device": "cpu", "dtype": "float16"}, "no dtype is called 'float16'; there are auto, float32, bfloat16"),
-    ({"preset": "huge"}, "no preset is called 'huge'"),
-    ({"detector": "/nowhere/dino"}, "/nowhere/dino: no such checkpoint"),
-    ({"sam": "/nowhere/sam.pt"}, "/nowhere/sam.pt: no such checkpoint"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"device": "tpu"}, "no device is called 'tpu'; there are auto, cpu, cuda, mps"),
+        ({"device": ""}, "no device is called ''"),
+        ({"device": "cpu:first"}, "no device is called 'cpu:first'"),
+        ({"device": "cuda:99"}, "no cuda device|no cuda:99"),
+        ({"device": "cpu", "dtype": "float16"}, "no dtype is called 'float16'; there are auto, float32, bfloat16"),
+        ({"preset": "huge"}, "no preset is called 'huge'"),
+        ({"detector": "/nowhere/dino"}, "/nowhere/dino: no such checkpoint"),
+        ({"sam": "/nowhere/sam.pt"}, "/nowhere/sam.pt: no such checkpoint"),
+    ],
+)
 def test_load_refuses_in_one_line(options, says):
     with pytest.raises(ModelError, match=says) as caught:
         vidseg.load(**{"preset": "demo", **options})
@@ -180,17 +193,44 @@ def test_prompt_without_a_word(clip, prompt):
         vidseg.load("demo", device="cpu").track(clip, prompt=prompt)
 
 
-@pytest.mark.parametrize("options", [{"redetect": 0}, {"redetect": -1}, {"redetect": float("nan")}, {"redetect": float("inf")}, {"forget_after": -1}, {"forget_after": float("nan")}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"redetect": 0},
+        {"redetect": -1},
+        {"redetect": float("nan")},
+        {"redetect": float("inf")},
+        {"forget_after": -1},
+        {"forget_after": float("nan")},
+    ],
+    ids=str,
+)
 def test_bad_intervals(alone, clip, options):
     (name,) = options
     with pytest.raises(InputError, match=name):
         alone.track(clip, boxes=[BOX], **options)
 
 
-@pytest.mark.parametrize("boxes", [
-    [], [[]], BOX, [[1, 2, 3]], [[1, 2, 3, 4, 5]], [[10, 10, 10, 20]], [[10, 10, 20, 10]], [[20, 20, 10, 10]], [BOX, [1, 2]],
-    [[0, 0, float("nan"), 10]], [[0, 0, float("inf"), 10]], [["left", "top", "right", "bottom"]], [[BOX]], 7, [[None] * 4],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [],
+        [[]],
+        BOX,
+        [[1, 2, 3]],
+        [[1, 2, 3, 4, 5]],
+        [[10, 10, 10, 20]],
+        [[10, 10, 20, 10]],
+        [[20, 20, 10, 10]],
+        [BOX, [1, 2]],
+        [[0, 0, float("nan"), 10]],
+        [[0, 0, float("inf"), 10]],
+        [["left", "top", "right", "bottom"]],
+        [[BOX]],
+        7,
+        [[None] * 4],
+    ],
+)
 def test_bad_boxes(alone, clip, boxes):
     with pytest.raises(InputError, match=r"boxes must be \[\[x1, y1, x2, y2\], …\]"):
         alone.track(clip, boxes=boxes)
@@ -213,20 +253,37 @@ def python(code: str) -> str:
 
 def test_importing_is_light():
     heavy = python(
-        "import sys, vidseg, vidseg.cli, vidseg.errors\n"
+        "import sys, vidseg, vidseg.commands.main, vidseg.errors\n"
         "print(*[name for name in ('torch', 'transformers', 'cv2', 'numpy', 'av', 'supervision', 'sam2', 'huggingface_hub', 'rich') if name in sys.modules])"
     )
     assert heavy.split() == []
 
 
 def test_public_names():
-    assert python("import vidseg; print(*[name for name in vidseg.__all__ if getattr(vidseg, name, None) is None])").split() == []
-    assert set(vidseg.__all__) == set(dir(vidseg)) and {"load", "render", "read_tracks", "TrackedFrame"} <= set(vidseg.__all__)
+    assert (
+        python(
+            "import vidseg; print(*[name for name in vidseg.__all__ if getattr(vidseg, name, None) is None])"
+        ).split()
+        == []
+    )
+    assert set(vidseg.__all__) == set(dir(vidseg)) and {"load", "render", "read_tracks", "TrackedFrame"} <= set(
+        vidseg.__all__
+    )
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         vidseg.nothing
 
 
-@pytest.mark.parametrize("first", ["", "import vidseg.render", "from vidseg.render import draw", "import vidseg.cli, vidseg.render"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        "",
+        "import vidseg.render",
+        "from vidseg.rendering.render import draw",
+        "import vidseg.commands.main, vidseg.render",
+    ],
+)
 def test_render_is_the_function_whatever_was_imported(first):
-    out = python(f"{first}\nimport vidseg\nimport vidseg.render\nfrom vidseg import render\nprint(callable(vidseg.render), render is vidseg.render, render.__module__)")
+    out = python(
+        f"{first}\nimport vidseg\nimport vidseg.render\nfrom vidseg import render\nprint(callable(vidseg.render), render is vidseg.render, render.__module__)"
+    )
     assert out.split() == ["True", "True", "vidseg.render"]

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from huggingface_hub import constants
 
 from vidseg import presets
-from vidseg.cli import main
+from vidseg.commands.main import main
 from vidseg.errors import ModelError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -72,10 +72,26 @@ def test_what_exists_on_disk_is_taken_as_it_is(tmp_path, monkeypatch, asked):
     assert not asked
 
 
-@pytest.mark.parametrize("source", [
-    "./models/sam", "../sam", "/nowhere/sam.pt", "~/nowhere", "weights/sam.pt", "weights/sam.pth", "dino/model.safetensors",
-    "sam", "a/b/c", "", "two words/name", "owner/-", "a--b/c", "owner/name ", "x" * 300,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "source",
+    [
+        "./models/sam",
+        "../sam",
+        "/nowhere/sam.pt",
+        "~/nowhere",
+        "weights/sam.pt",
+        "weights/sam.pth",
+        "dino/model.safetensors",
+        "sam",
+        "a/b/c",
+        "",
+        "two words/name",
+        "owner/-",
+        "a--b/c",
+        "owner/name ",
+        "x" * 300,
+    ],
+)
 @pytest.mark.parametrize("locate", [presets.locate_sam, presets.locate_detector])
 def test_a_path_that_does_not_exist_is_not_looked_up_on_the_hub(tmp_path, monkeypatch, asked, locate, source):
     monkeypatch.chdir(tmp_path)
@@ -86,9 +102,13 @@ def test_a_path_that_does_not_exist_is_not_looked_up_on_the_hub(tmp_path, monkey
 
 
 @pytest.mark.parametrize("how", ["no network", "offline", "odd failure"])
-@pytest.mark.parametrize(("locate", "source"), [
-    (presets.locate_sam, "facebook/sam2.1-hiera-small"), (presets.locate_detector, "IDEA-Research/grounding-dino-tiny"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("locate", "source"),
+    [
+        (presets.locate_sam, "facebook/sam2.1-hiera-small"),
+        (presets.locate_detector, "IDEA-Research/grounding-dino-tiny"),
+    ],
+)
 def test_unreachable_hub_gives_one_line_with_the_ways_out(cache, asked, monkeypatch, how, locate, source):
     if how == "offline":
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -111,7 +131,9 @@ def test_reachable_hub_without_the_checkpoint(cache, monkeypatch):
         if local_files_only:
             raise huggingface_hub.errors.LocalEntryNotFoundError("not cached")
         request = httpx.Request("GET", "https://huggingface.co/x")
-        raise huggingface_hub.errors.RepositoryNotFoundError("404: no such repository\nmore", response=httpx.Response(404, request=request))
+        raise huggingface_hub.errors.RepositoryNotFoundError(
+            "404: no such repository\nmore", response=httpx.Response(404, request=request)
+        )
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(httpx, "head", lambda *_, **__: None)
@@ -134,7 +156,10 @@ def test_cached_checkpoints_need_no_network(cache, asked):
 def test_a_half_downloaded_checkpoint_is_not_taken(cache, asked):
     put(cache, "facebook/sam2.1-hiera-tiny", "sam2.1_hiera_t.yaml")
     put(cache, "IDEA-Research/grounding-dino-tiny", "config.json", "vocab.txt")
-    for locate, source in ((presets.locate_sam, "facebook/sam2.1-hiera-tiny"), (presets.locate_detector, "IDEA-Research/grounding-dino-tiny")):
+    for locate, source in (
+        (presets.locate_sam, "facebook/sam2.1-hiera-tiny"),
+        (presets.locate_detector, "IDEA-Research/grounding-dino-tiny"),
+    ):
         with pytest.raises(ModelError, match="not on this disk"):
             locate(source)
 
@@ -147,7 +172,10 @@ def listed() -> dict[str, tuple[str, str]]:
     result = CliRunner().invoke(main, ["models"])
     assert result.exit_code == 0 and result.stderr == ""
     lines = result.stdout.splitlines()
-    return {first.split()[0]: (first.split(maxsplit=1)[1], second.strip()) for first, second in zip(lines[::2], lines[1::2], strict=True)}
+    return {
+        first.split()[0]: (first.split(maxsplit=1)[1], second.strip())
+        for first, second in zip(lines[::2], lines[1::2], strict=True)
+    }
 
 
 def test_models_lists_every_preset_and_what_is_on_disk(cache, asked):
@@ -157,7 +185,9 @@ def test_models_lists_every_preset_and_what_is_on_disk(cache, asked):
     for preset in presets.PRESETS.values():
         where, parts = table[preset.name]
         assert parts == f"{preset.sam} + {preset.detector}" and where.endswith(preset.note)
-        assert where.startswith("on this disk" if preset.name == "demo" else f"{preset.megabytes} MB to download")  # tiny lacks its detector
+        assert where.startswith(
+            "on this disk" if preset.name == "demo" else f"{preset.megabytes} MB to download"
+        )  # tiny lacks its detector
     put(cache, "IDEA-Research/grounding-dino-tiny", *DETECTOR)
     assert {name for name, (where, _) in listed().items() if where.startswith("on this disk")} == {"demo", "tiny"}
     assert not asked

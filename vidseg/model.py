@@ -14,13 +14,13 @@ from vidseg.errors import InputError, ModelError
 if TYPE_CHECKING:
     import numpy as np
 
-    from vidseg.detection import Detector
-    from vidseg.pointing import ObjectPrompt
+    from vidseg.detection.grounding_dino import Detector
+    from vidseg.image.embedded import EmbeddedImage
+    from vidseg.io.clip import Clip
+    from vidseg.prompts.object_prompt import ObjectPrompt
     from vidseg.sam.propagator import Propagator
-    from vidseg.segmenting import EmbeddedImage
-    from vidseg.tracking import Tracking
-    from vidseg.tracks import TrackedFrame
-    from vidseg.video import Clip
+    from vidseg.tracking.run import Tracking
+    from vidseg.tracks.frame import TrackedFrame
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16")
@@ -52,7 +52,7 @@ def load(
             the device is made for it, and the network is large enough to gain.
         compile: whether to run SAM through `torch.compile`, with CUDA graphs: for long clips on a GPU, as it takes minutes at
             first. On a CPU frames take longer with it.
-        sharpen: whether to move the outlines of masks to edges in the picture that are near (`vidseg.sharpening`). Default:
+        sharpen: whether to move the outlines of masks to edges in the picture that are near (`vidseg.tracking.refinement`). Default:
             as the preset has it; only "demo" does.
 
     Returns:
@@ -74,8 +74,15 @@ def load(
     network = build_sam(sam_path, device)
     if dtype == "auto":
         dtype = "bfloat16" if network.image_size >= 1024 and gains_from_bfloat16(device) else "float32"
-    return Model(network, detector_path, device, dtype, {"sam": sam_source, "detector": detector_source}, compile,
-                 sharpen=chosen is not None and chosen.sharpen if sharpen is None else sharpen)
+    return Model(
+        network,
+        detector_path,
+        device,
+        dtype,
+        {"sam": sam_source, "detector": detector_source},
+        compile,
+        sharpen=chosen is not None and chosen.sharpen if sharpen is None else sharpen,
+    )
 
 
 def resolve(device: str, dtype: str) -> str:
@@ -93,7 +100,9 @@ def resolve(device: str, dtype: str) -> str:
     try:
         index = torch.device(device).index
     except RuntimeError:
-        raise ModelError(f"no device is called {device!r}; there are {', '.join(DEVICES)}, and cuda:0, cuda:1, …") from None
+        raise ModelError(
+            f"no device is called {device!r}; there are {', '.join(DEVICES)}, and cuda:0, cuda:1, …"
+        ) from None
     if kind == "cuda" and index is not None and index >= torch.cuda.device_count():
         raise ModelError(f"there is no {device} on this machine, which has {torch.cuda.device_count()} cuda devices")
     if dtype not in DTYPES:
@@ -143,7 +152,16 @@ class Model:
         sharpen: whether outlines are moved to edges in the picture.
     """
 
-    def __init__(self, network, detector_path, device: str, dtype: str, names: dict[str, Any], compile: bool = False, sharpen: bool = False):
+    def __init__(
+        self,
+        network,
+        detector_path,
+        device: str,
+        dtype: str,
+        names: dict[str, Any],
+        compile: bool = False,
+        sharpen: bool = False,
+    ):
         self.device, self.dtype, self.names, self.compile, self.sharpen = device, dtype, names, compile, sharpen
         self._network, self._detector_path = network, detector_path
 
@@ -151,8 +169,10 @@ class Model:
     def detector(self) -> Detector:
         """The detector, loaded when it is first asked for. Raises ModelError if there is none."""
         if self._detector_path is None:
-            raise ModelError("a text prompt needs a detector: load the model with a preset or with detector=…, or give boxes")
-        from vidseg.detection import load_detector
+            raise ModelError(
+                "a text prompt needs a detector: load the model with a preset or with detector=…, or give boxes"
+            )
+        from vidseg.detection.grounding_dino import load_detector
 
         return load_detector(self._detector_path, self.device, "float32")
 
@@ -182,11 +202,13 @@ class Model:
         Raises:
             InputError: it is no image.
         """
-        from vidseg.segmenting import EmbeddedImage
+        from vidseg.image.embedded import EmbeddedImage
 
         return EmbeddedImage(image, self.propagator(), lambda: self.detector, self.sharpen)
 
-    def segment(self, image: str | os.PathLike | np.ndarray, prompt: str | Sequence[str] | None = None, **prompts) -> TrackedFrame:
+    def segment(
+        self, image: str | os.PathLike | np.ndarray, prompt: str | Sequence[str] | None = None, **prompts
+    ) -> TrackedFrame:
         """Find and outline objects on one image: a clip of one frame.
 
             model.segment("photo.jpg", prompt="chair. lamp").detections
@@ -194,7 +216,7 @@ class Model:
 
         Args:
             image: a file, or H×W×3 uint8 RGB.
-            prompt, **prompts: what `vidseg.segmenting.EmbeddedImage.segment` takes.
+            prompt, **prompts: what `vidseg.image.embedded.EmbeddedImage.segment` takes.
 
         Raises:
             InputError: it is no image, or a prompt is none.
@@ -227,7 +249,7 @@ class Model:
                 print(frame.index, frame.detections.tracker_id)
 
         Args:
-            clip: what `vidseg.video.Clip` takes, or one: a video, a folder of images, an image; "-" for a pipe, an address
+            clip: what `vidseg.io.clip.Clip` takes, or one: a video, a folder of images, an image; "-" for a pipe, an address
                 such as rtsp://…, a camera. What can be read only once is tracked forwards alone.
             prompt: what to find: phrases separated by dots, commas or lines, or a list of them.
             boxes: instead of a prompt or besides, N×4: x1, y1, x2, y2 in pixels of the keyframe, one object each.
@@ -254,7 +276,7 @@ class Model:
 
         Returns:
             An iterator of `TrackedFrame`, one a frame, in order; frames are read, tracked and dropped one by one.
-            Once it is through, its attributes say what happened (see `vidseg.tracking.Tracking`).
+            Once it is through, its attributes say what happened (see `vidseg.tracking.run.Tracking`).
 
         Raises:
             InputError: the clip cannot be read, the text names nothing, or a prompt is none or lies outside the frame.
@@ -262,25 +284,48 @@ class Model:
         """
         import numpy as np
 
-        from vidseg.phrases import parse_phrases
-        from vidseg.pointing import object_prompt, objects_at
-        from vidseg.tracking import Tracking
-        from vidseg.video import Clip
+        from vidseg.detection.phrases import parse_phrases
+        from vidseg.io.clip import Clip
+        from vidseg.prompts.object_prompt import object_prompt, objects_at
+        from vidseg.tracking.run import Tracking
 
         if redetect is not None and not 0 < redetect < float("inf"):
             raise InputError(f"redetect must be a number of seconds above 0, or None; it is {redetect}")
         if isinstance(keyframe, bool) or not (isinstance(keyframe, (int, np.integer)) or keyframe in ("first", "auto")):
-            raise InputError(f"keyframe must be the number of a frame, \"first\" or \"auto\"; it is {keyframe!r}")
+            raise InputError(f'keyframe must be the number of a frame, "first" or "auto"; it is {keyframe!r}')
         if not forget_after >= 0:
             raise InputError(f"forget_after must be a number of seconds, 0 or more; it is {forget_after}")
         keyframe = keyframe if isinstance(keyframe, str) else int(keyframe)
-        by_frame = {index if isinstance(index, bool) or not isinstance(index, np.integer) else int(index): [object_prompt(one) for one in some] for index, some in (prompts or {}).items()}
+        by_frame = {
+            index if isinstance(index, bool) or not isinstance(index, np.integer) else int(index): [
+                object_prompt(one) for one in some
+            ]
+            for index, some in (prompts or {}).items()
+        }
         pointed = [*objects_at(boxes, points, point_labels, masks), *by_frame.pop("keyframe", ())]
-        if wrong := [index for index in by_frame if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or index < 0]:
-            raise InputError(f"prompts are by the number of their frame, or \"keyframe\"; {wrong[0]!r} is neither")
+        if wrong := [
+            index
+            for index in by_frame
+            if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or index < 0
+        ]:
+            raise InputError(f'prompts are by the number of their frame, or "keyframe"; {wrong[0]!r} is neither')
         if prompt is None and not pointed and not by_frame:
             raise InputError("give a text prompt, boxes, points, masks or prompts: what should be tracked?")
         phrases = [] if prompt is None else parse_phrases(prompt)
         return Tracking(
-            clip if isinstance(clip, Clip) else Clip(clip), self.propagator(), self.detector if phrases else None, phrases, pointed=pointed, prompts=by_frame, keyframe=keyframe,
-            redetect=redetect, forget_after=forget_after, allow_overlap=allow_overlap, sharpen=self.sharpen, start=start, end=end, reserved=reserved, between=between)
+            clip if isinstance(clip, Clip) else Clip(clip),
+            self.propagator(),
+            self.detector if phrases else None,
+            phrases,
+            pointed=pointed,
+            prompts=by_frame,
+            keyframe=keyframe,
+            redetect=redetect,
+            forget_after=forget_after,
+            allow_overlap=allow_overlap,
+            sharpen=self.sharpen,
+            start=start,
+            end=end,
+            reserved=reserved,
+            between=between,
+        )

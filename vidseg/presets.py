@@ -37,11 +37,21 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("demo", "demo/sam", "demo/detector", 0, "bundled; knows a made-up world of emoji and no other", sharpen=True),
+        Preset(
+            "demo", "demo/sam", "demo/detector", 0, "bundled; knows a made-up world of emoji and no other", sharpen=True
+        ),
         Preset("tiny", "facebook/sam2.1-hiera-tiny", "IDEA-Research/grounding-dino-tiny", 846, "fastest"),
         Preset("small", "facebook/sam2.1-hiera-small", "IDEA-Research/grounding-dino-tiny", 874, "default"),
-        Preset("base-plus", "facebook/sam2.1-hiera-base-plus", "IDEA-Research/grounding-dino-base", 1256, "better boxes and masks"),
-        Preset("large", "facebook/sam2.1-hiera-large", "IDEA-Research/grounding-dino-base", 1831, "best masks, slowest"),
+        Preset(
+            "base-plus",
+            "facebook/sam2.1-hiera-base-plus",
+            "IDEA-Research/grounding-dino-base",
+            1256,
+            "better boxes and masks",
+        ),
+        Preset(
+            "large", "facebook/sam2.1-hiera-large", "IDEA-Research/grounding-dino-base", 1831, "best masks, slowest"
+        ),
     )
 }
 
@@ -83,7 +93,9 @@ def local_path(source: str) -> Path | None:
     if source and os.path.exists(path):  # not path.exists(), which raises where a name is too long
         return path
     if path.suffix in {".pt", ".pth", ".safetensors"} or not is_hub_id(source):
-        raise ModelError(f"{source}: no such checkpoint; give an existing file or folder, or a hub id such as facebook/sam2.1-hiera-tiny")
+        raise ModelError(
+            f"{source}: no such checkpoint; give an existing file or folder, or a hub id such as facebook/sam2.1-hiera-tiny"
+        )
     return None
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 PLACES = (PACKAGE / "demo", PACKAGE.parent / "samples")  # where they are installed, and in a clone
-SAMPLES = {"park.mp4": "dog. cat. ball", "desk.png": "laptop. lamp. cup. book. phone. clock. scissors"}  # and what is in them
+SAMPLES = {
+    "park.mp4": "dog. cat. ball",
+    "desk.png": "laptop. lamp. cup. book. phone. clock. scissors",
+}  # and what is in them
 
 
 def sample(name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.sam import stock
+from tests.support import stock
 from vidseg.sam import attention
 from vidseg.sam.attention import KEY_BLOCK, LOG2_E, BlockedAttention, MemoryAttention
 from vidseg.sam.build import instantiate_config
@@ -24,8 +24,12 @@ def inputs(module, cells: int, objects: int, memories: int, pointers: int, seed:
 def by_module(module, frame, position, memory, place, pointers):
     objects = len(memory)
     return module(
-        curr=frame.expand(objects, -1, -1).transpose(0, 1), curr_pos=position.expand(objects, -1, -1).transpose(0, 1),
-        memory=memory.permute(2, 0, 1), memory_pos=place.permute(2, 0, 1), num_obj_ptr_tokens=pointers).transpose(0, 1)
+        curr=frame.expand(objects, -1, -1).transpose(0, 1),
+        curr_pos=position.expand(objects, -1, -1).transpose(0, 1),
+        memory=memory.permute(2, 0, 1),
+        memory_pos=place.permute(2, 0, 1),
+        num_obj_ptr_tokens=pointers,
+    ).transpose(0, 1)
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +56,20 @@ def test_more_tokens_than_a_block(module):
     assert cells * cells > KEY_BLOCK and cells * cells % KEY_BLOCK
     frame, position, memory, place = inputs(module, cells, 2, 2, 4)
     expected = by_module(module, frame, position, memory, place, 4)
-    assert (MemoryAttention(module, cells)(frame, position, memory, place, 4) - expected).abs().max() / expected.abs().max() < 1e-5
+    assert (
+        MemoryAttention(module, cells)(frame, position, memory, place, 4) - expected
+    ).abs().max() / expected.abs().max() < 1e-5
 
 
-@pytest.mark.parametrize(("kind", "scratch"), [
-    (MemoryAttention, attention.SCRATCH), (MemoryAttention, 200_000), (FusedMemoryAttention, attention.SCRATCH),
-], ids=["in one block", "in blocks", "fused"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "scratch"),
+    [
+        (MemoryAttention, attention.SCRATCH),
+        (MemoryAttention, 200_000),
+        (FusedMemoryAttention, attention.SCRATCH),
+    ],
+    ids=["in one block", "in blocks", "fused"],
+)
 @torch.inference_mode()
 def test_bfloat16_is_no_worse_than_the_module_in_bfloat16(module, monkeypatch, kind, scratch):
     monkeypatch.setattr(attention, "SCRATCH", scratch)
@@ -73,7 +85,9 @@ def test_bfloat16_is_no_worse_than_the_module_in_bfloat16(module, monkeypatch, k
 @pytest.mark.parametrize("size", [0.1, 3, 60], ids=["flat", "peaked", "beyond the range of powers"])
 def test_attention_in_blocks_is_softmax_attention(size, dtype, tolerance):
     generator = torch.Generator().manual_seed(0)
-    query, key, value = (torch.randn(2, n, c, generator=generator).to(dtype) for n, c in ((700, 8), (1300, 8), (1300, 3)))
+    query, key, value = (
+        torch.randn(2, n, c, generator=generator).to(dtype) for n, c in ((700, 8), (1300, 8), (1300, 3))
+    )
     query = query * size
     if dtype == torch.bfloat16 and size == 60:
         query, key = query.sign() * 32, key.sign()  # scores that bfloat16 can tell apart
@@ -89,4 +103,6 @@ def test_attention_with_scores_far_below_zero():
     query, key, value = torch.full((1, 4, 8), -7.0), torch.rand(1, 600, 8) + 3, torch.randn(1, 600, 3)
     key = key.transpose(1, 2)
     assert (query @ key).max() < -150
-    assert torch.allclose(BlockedAttention()(query, key, value), torch.softmax(query @ key / LOG2_E, -1) @ value, atol=1e-5)
+    assert torch.allclose(
+        BlockedAttention()(query, key, value), torch.softmax(query @ key / LOG2_E, -1) @ value, atol=1e-5
+    )

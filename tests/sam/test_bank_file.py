@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.sam import stock
-from tests.sam.lively import lively_network, moving_frames
+from tests.support import stock
+from tests.support.lively import lively_network, moving_frames
 from vidseg.errors import InputError
-from vidseg.sam.prompts import Box, Points
+from vidseg.prompts.geometry import Box, Points
 from vidseg.sam.propagator import Propagator
 
 HEIGHT, WIDTH = 120, 200
@@ -24,7 +24,11 @@ def network():
 def stopped(network, tmp_path):
     """An engine with three objects that were prompted on frames 0, 0 and 3, and again on 5, after frame 8; and its file."""
     frames, engine = moving_frames(network.image_size, 12), Propagator(network)
-    prompts = {0: {1: Box((40, 30, 110, 90)), 7: Points(((150, 40),), (1,))}, 3: {3: Box((10, 20, 60, 100))}, 5: {1: Box((50, 30, 110, 90))}}
+    prompts = {
+        0: {1: Box((40, 30, 110, 90)), 7: Points(((150, 40),), (1,))},
+        3: {3: Box((10, 20, 60, 100))},
+        5: {1: Box((50, 30, 110, 90))},
+    }
     for t in range(9):
         features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
         if t in prompts:
@@ -45,7 +49,10 @@ def test_run_goes_on_as_if_it_had_not_stopped(network, stopped):
         for name in ("logits", "ious", "object_scores", "pointers"):
             assert torch.equal(getattr(ours, name), getattr(expected, name)), name
     # A correction starts from the mask so far, which was kept as well.
-    expected, ours = (e.prompt(e.embed_tensor(frames[11:], HEIGHT, WIDTH), 11, {7: Points(((100, 70),), (1,))}) for e in (engine, again))
+    expected, ours = (
+        e.prompt(e.embed_tensor(frames[11:], HEIGHT, WIDTH), 11, {7: Points(((100, 70),), (1,))})
+        for e in (engine, again)
+    )
     assert torch.equal(ours.logits, expected.logits)
 
 
@@ -55,15 +62,23 @@ def test_everything_in_a_bank_comes_back(network, stopped):
     again.restore(path)
     for object_id, bank in engine.banks.items():
         other = again.banks[object_id]
-        assert (other.latest, other.recent_size, other.pointer_size) == (bank.latest, bank.recent_size, bank.pointer_size)
+        assert (other.latest, other.recent_size, other.pointer_size) == (
+            bank.latest,
+            bank.recent_size,
+            bank.pointer_size,
+        )
         assert torch.equal(other.logits, bank.logits)
         for kind in ("conditioning", "recent"):
             mine, theirs = getattr(bank, kind), getattr(other, kind)
             assert list(mine) == list(theirs)
             for t in mine:
                 assert mine[t].features.dtype == theirs[t].features.dtype == torch.bfloat16
-                assert torch.equal(mine[t].features, theirs[t].features) and torch.equal(mine[t].pointer, theirs[t].pointer)
-        assert list(bank.pointers) == list(other.pointers) and all(torch.equal(bank.pointers[t], other.pointers[t]) for t in bank.pointers)
+                assert torch.equal(mine[t].features, theirs[t].features) and torch.equal(
+                    mine[t].pointer, theirs[t].pointer
+                )
+        assert list(bank.pointers) == list(other.pointers) and all(
+            torch.equal(bank.pointers[t], other.pointers[t]) for t in bank.pointers
+        )
 
 
 def test_no_objects_are_saved_and_restored(network, tmp_path):
@@ -108,7 +123,9 @@ def test_banks_of_another_network_are_refused(network, stopped, tmp_path):
 def test_a_failed_save_leaves_the_old_file(network, stopped, monkeypatch):
     engine, _, path = stopped
     before = path.read_bytes()
-    monkeypatch.setattr("vidseg.sam.bank_file.save_file", lambda tensors, name, metadata: (name.write_text("half"), 1 / 0))
+    monkeypatch.setattr(
+        "vidseg.sam.bank_file.save_file", lambda tensors, name, metadata: (name.write_text("half"), 1 / 0)
+    )
     with pytest.raises(ZeroDivisionError):
         engine.save(path)
     assert path.read_bytes() == before and len(list(path.parent.iterdir())) == 1

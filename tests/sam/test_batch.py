@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.sam import stock
-from tests.sam.lively import lively_network, moving_frames
+from tests.support import stock
+from tests.support.lively import lively_network, moving_frames
+from vidseg.prompts.geometry import Box
 from vidseg.sam import batch
 from vidseg.sam.build import instantiate_config
-from vidseg.sam.prompts import Box
 from vidseg.sam.propagator import Propagator
 
 CPU = torch.device("cpu")
@@ -46,7 +46,9 @@ def test_small_batches_give_the_same_masks(network, monkeypatch):
         monkeypatch.setattr("vidseg.sam.propagator.batch_limit", lambda *_, limit=limit: limit)
         engine = Propagator(network)
         original = engine._step_batch
-        engine._step_batch = lambda features, index, ids, reverse: sizes.append(len(ids)) or original(features, index, ids, reverse)
+        engine._step_batch = lambda features, index, ids, reverse: (
+            sizes.append(len(ids)) or original(features, index, ids, reverse)
+        )
         features = [engine.embed_tensor(frame[None], 120, 200) for frame in frames]
         engine.prompt(features[0], 0, {i: Box((40 + i, 30, 110, 90)) for i in range(5)})
         results.append([engine.step(features[t], t) for t in range(1, 4)])
@@ -56,9 +58,17 @@ def test_small_batches_give_the_same_masks(network, monkeypatch):
         assert torch.allclose(together.logits, apart.logits, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("count, limit, compiled, sizes", [
-    (5, 100, False, [5]), (5, 2, False, [2, 2, 1]), (13, 100, True, [8, 4, 1]), (20, 100, True, [8, 8, 4]), (7, 3, True, [2, 2, 2, 1]), (2, 1, True, [1, 1]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "count, limit, compiled, sizes",
+    [
+        (5, 100, False, [5]),
+        (5, 2, False, [2, 2, 1]),
+        (13, 100, True, [8, 4, 1]),
+        (20, 100, True, [8, 8, 4]),
+        (7, 3, True, [2, 2, 2, 1]),
+        (2, 1, True, [1, 1]),
+    ],
+)
 def test_batches_of_a_compiled_step_have_few_sizes(count, limit, compiled, sizes):
     batches = list(batch.cut(list(range(count)), limit, compiled))
     assert [len(each) for each in batches] == sizes and sum(batches, []) == list(range(count))

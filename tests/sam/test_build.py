@@ -12,8 +12,8 @@ import torch
 from omegaconf import OmegaConf
 from sam2.modeling.backbones.hieradet import Hiera
 
-from tests.sam import stock
-from tests.standins import save_sam
+from tests.support import stock
+from tests.support.standins import save_sam
 from vidseg.errors import ModelError
 from vidseg.sam.build import build_sam, find_config, instantiate_config
 
@@ -29,7 +29,11 @@ def hollow_weights(config: Path) -> dict[str, torch.Tensor]:
     width = model.image_encoder.trunk.get("embed_dim", defaults["embed_dim"])
     blocks = sum(model.image_encoder.trunk.get("stages", defaults["stages"]))
     weights = {PATCH: torch.empty(width, 3, 7, 7, device="meta")}
-    weights |= {f"image_encoder.trunk.blocks.{i}.{part}": torch.empty(1) for i in range(blocks) for part in ("norm1.weight", "norm1.bias")}
+    weights |= {
+        f"image_encoder.trunk.blocks.{i}.{part}": torch.empty(1)
+        for i in range(blocks)
+        for part in ("norm1.weight", "norm1.bias")
+    }
     if model.get("no_obj_embed_spatial"):
         weights["no_obj_embed_spatial"] = torch.empty(1, 64)
     return weights
@@ -50,7 +54,10 @@ def test_config_beside_the_checkpoint_comes_first(tmp_path):
     assert find_config(tmp_path / "mine.pt", weights) == tmp_path / "mine.yaml"
 
 
-@pytest.mark.parametrize("weights", [{}, {"conv.weight": torch.zeros(3)}, {PATCH: torch.zeros(96, 3, 7, 7)}, {PATCH: torch.zeros(7, 3, 7, 7)}])
+@pytest.mark.parametrize(
+    "weights",
+    [{}, {"conv.weight": torch.zeros(3)}, {PATCH: torch.zeros(96, 3, 7, 7)}, {PATCH: torch.zeros(7, 3, 7, 7)}],
+)
 def test_unknown_shapes_need_a_config(tmp_path, weights):
     with pytest.raises(ModelError, match="mine.pt: not one of the SAM 2 sizes .* as mine.yaml") as caught:
         find_config(tmp_path / "mine.pt", weights)
@@ -137,14 +144,24 @@ def spoil(path: Path, kind: str) -> None:
         assert kind == "missing"
 
 
-@pytest.mark.parametrize(("kind", "says"), [
-    ("missing", "no such SAM 2 checkpoint"), ("empty", "cannot be read"), ("text", "cannot be read"),
-    ("truncated", "cannot be read"), ("code", "cannot be read"), ("no model", "holds no SAM 2 weights"),
-    ("model is no dictionary", "holds no SAM 2 weights"), ("model is a tensor", "holds no SAM 2 weights"),
-    ("no tensors", "holds no SAM 2 weights"), ("no dictionary", "holds no SAM 2 weights"),
-    ("one missing", "does not fit config.yaml .*maskmem_tpos_enc"), ("one too many", "does not fit config.yaml .*extra"),
-    ("other shape", "does not fit config.yaml .*maskmem_tpos_enc"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("missing", "no such SAM 2 checkpoint"),
+        ("empty", "cannot be read"),
+        ("text", "cannot be read"),
+        ("truncated", "cannot be read"),
+        ("code", "cannot be read"),
+        ("no model", "holds no SAM 2 weights"),
+        ("model is no dictionary", "holds no SAM 2 weights"),
+        ("model is a tensor", "holds no SAM 2 weights"),
+        ("no tensors", "holds no SAM 2 weights"),
+        ("no dictionary", "holds no SAM 2 weights"),
+        ("one missing", "does not fit config.yaml .*maskmem_tpos_enc"),
+        ("one too many", "does not fit config.yaml .*extra"),
+        ("other shape", "does not fit config.yaml .*maskmem_tpos_enc"),
+    ],
+)
 def test_broken_checkpoint_is_refused_in_one_line(tmp_path, kind, says):
     path = tmp_path / "sam2.pt"
     shutil.copy(stock.SMALL, tmp_path / "config.yaml")
@@ -189,13 +206,18 @@ def test_config_cannot_run_foreign_code(tmp_path, way):
     text = FOREIGN[way].format(path=tmp_path / "executed", pickle=tmp_path / "trunk.pickle")
     (tmp_path / "config.yaml").write_text(text)
     shutil.copy(DEMO / "model.safetensors", tmp_path)
-    with pytest.raises(ModelError, match="config.yaml: not a usable SAM 2 config .*(not part of SAM 2|not allowed)") as caught:
+    with pytest.raises(
+        ModelError, match="config.yaml: not a usable SAM 2 config .*(not part of SAM 2|not allowed)"
+    ) as caught:
         build_sam(tmp_path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("text", ["", "hello", "model:", "model: 3", "a: b", "model: {_target_: sam2.modeling.sam2_base.SAM2Base}", "a: [", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "hello", "model:", "model: 3", "a: b", "model: {_target_: sam2.modeling.sam2_base.SAM2Base}", "a: [", "\x00"],
+)
 def test_unusable_config_is_refused_in_one_line(tmp_path, text):
     (tmp_path / "config.yaml").write_text(text)
     shutil.copy(DEMO / "model.safetensors", tmp_path)

@@ -18,20 +18,22 @@ from omegaconf import OmegaConf
 from pycocotools.mask import decode
 
 import vidseg
-from tests.sam import stock
-from tests.sam.lively import lively_network
+from tests.support import stock
+from tests.support.lively import lively_network
 from vidseg.errors import ModelError
+from vidseg.io.clip import Clip
+from vidseg.prompts.geometry import Box
 from vidseg.sam import compiled
 from vidseg.sam.compiled import Compiled
 from vidseg.sam.frame import enlarged
-from vidseg.sam.prompts import Box
 from vidseg.sam.propagator import Propagator
-from vidseg.video import Clip
 
 ROOT = Path(__file__).parents[2]
 BOXES = {1: Box((60, 150, 160, 250)), 2: Box((250, 100, 400, 300)), 3: Box((400, 50, 500, 200))}
 CPU = torch.device("cpu")
-needs_compiler = pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="torch.compile needs a C++ compiler on a CPU")
+needs_compiler = pytest.mark.skipif(
+    not shutil.which(os.environ.get("CXX", "g++")), reason="torch.compile needs a C++ compiler on a CPU"
+)
 
 
 @pytest.fixture
@@ -55,7 +57,9 @@ def run(engine, images, prompts, remove=(), embed=None):
     results = []
     for t, image in enumerate(images):
         features = (embed or engine.embed)(image)
-        results += [part for part in (engine.step(features, t), t in prompts and engine.prompt(features, t, prompts[t])) if part]
+        results += [
+            part for part in (engine.step(features, t), t in prompts and engine.prompt(features, t, prompts[t])) if part
+        ]
         for object_id in dict(remove).get(t, ()):
             engine.remove(object_id)
     return results
@@ -96,14 +100,32 @@ def test_command_compiles_what_it_runs(tmp_path):
     tracks = []
     for option in ((), ("--compile",)):
         path = tmp_path / f"tracks{len(option)}.jsonl"
-        command = ["track", "samples/park.mp4", "--prompt", "cat", "--model", "demo", "--device", "cpu", "--end", "0.1", "--redetect", "off",
-                   "--no-video", "--tracks", str(path), *option]
-        code = "from vidseg.cli import main; main()"
+        command = [
+            "track",
+            "samples/park.mp4",
+            "--prompt",
+            "cat",
+            "--model",
+            "demo",
+            "--device",
+            "cpu",
+            "--end",
+            "0.1",
+            "--redetect",
+            "off",
+            "--no-video",
+            "--tracks",
+            str(path),
+            *option,
+        ]
+        code = "from vidseg.commands.main import main; main()"
         done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr
         tracks.append([json.loads(line) for line in path.read_text().splitlines()])
     assert len(tracks[0]) == len(tracks[1]) == 4
-    shown = [[[(x["id"], x["label"], x["box"]) for x in line["objects"]] for line in lines[1:]] for lines in tracks]  # below the header
+    shown = [
+        [[(x["id"], x["label"], x["box"]) for x in line["objects"]] for line in lines[1:]] for lines in tracks
+    ]  # below the header
     assert shown[0] == shown[1] and all(shown[0])
     masks, others = (np.array([decode(x["mask"]) for line in lines[1:] for x in line["objects"]]) for lines in tracks)
     assert masks.any() and (masks ^ others).mean() < 1e-4
@@ -139,8 +161,14 @@ def test_clips_of_a_model_share_what_is_compiled(graphs):
 def test_bfloat16(graphs):
     network = lively_network(stock.SMALL, seed=4)
     images, prompts = park(6), {0: {1: BOXES[1]}}
-    exact, usual, ours = (run(engine, images, prompts)[-1].logits for engine in (
-        Propagator(network), Propagator(network, torch.bfloat16), Propagator(network, torch.bfloat16, compile=True)))
+    exact, usual, ours = (
+        run(engine, images, prompts)[-1].logits
+        for engine in (
+            Propagator(network),
+            Propagator(network, torch.bfloat16),
+            Propagator(network, torch.bfloat16, compile=True),
+        )
+    )
     assert len(graphs) == 2 and (ours - exact).norm() <= 1.5 * (usual - exact).norm()
 
 
@@ -164,7 +192,9 @@ def test_on_cuda_each_call_is_a_step_and_its_results_are_copies(monkeypatch):
     """The graphs' memory is overwritten by the next call; banks keep what they are given."""
     static, log = torch.zeros(3), []
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: log.append("step"))
-    monkeypatch.setattr(torch, "compile", lambda function, **options: log.append(options["mode"]) or (lambda x: (static.copy_(x),)))
+    monkeypatch.setattr(
+        torch, "compile", lambda function, **options: log.append(options["mode"]) or (lambda x: (static.copy_(x),))
+    )
     function = Compiled(lambda x: (x,), torch.device("cuda"))
     (first,), (second,) = function(torch.ones(3)), function(torch.full((3,), 2.0))
     assert log == ["reduce-overhead", "step", "step"] and first.tolist() == [1, 1, 1] and second.tolist() == [2, 2, 2]

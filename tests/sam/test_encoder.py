@@ -6,7 +6,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from tests.sam import stock
+from tests.support import stock
 from vidseg.sam import hiera
 from vidseg.sam.build import instantiate_config
 from vidseg.sam.encoder import ImageEncoder
@@ -29,8 +29,11 @@ def assert_close(ours, expected, tolerance):
 
 
 # Hiera tiny has windows that do not divide the frame (14 in 64); the demo pair's fit in one stripe unless stripes are thin.
-@pytest.mark.parametrize("config, stripe", [(stock.FULL, 8 << 20), (stock.SMALL, 8 << 20), (stock.SMALL, 1), (stock.SMALL, 100_000)],
-                         ids=["full size", "demo, whole", "demo, a window high", "demo, some windows high"])
+@pytest.mark.parametrize(
+    "config, stripe",
+    [(stock.FULL, 8 << 20), (stock.SMALL, 8 << 20), (stock.SMALL, 1), (stock.SMALL, 100_000)],
+    ids=["full size", "demo, whole", "demo, a window high", "demo, some windows high"],
+)
 @torch.inference_mode()
 def test_equals_the_network(config, stripe, monkeypatch):
     monkeypatch.setattr(hiera, "STRIPE_BYTES", stripe)
@@ -41,7 +44,9 @@ def test_equals_the_network(config, stripe, monkeypatch):
     assert_close(by_us(network, pixels), by_network(network, pixels), 1e-5)
 
 
-@pytest.mark.parametrize("option, value", [("fpn_top_down_levels", None), ("fuse_type", "avg"), ("fpn_interp_model", "bilinear")])
+@pytest.mark.parametrize(
+    "option, value", [("fpn_top_down_levels", None), ("fuse_type", "avg"), ("fpn_interp_model", "bilinear")]
+)
 @torch.inference_mode()
 def test_networks_put_together_otherwise_run_too(tmp_path, option, value):
     config = OmegaConf.load(stock.SMALL)

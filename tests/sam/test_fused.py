@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.sam import stock
-from tests.sam.lively import lively_network, park_frames
 from tests.sam.test_encoder import assert_close, by_network
+from tests.support import stock
+from tests.support.lively import lively_network, park_frames
+from vidseg.prompts.geometry import Box
 from vidseg.sam.attention import LOG2_E, BlockedAttention
 from vidseg.sam.build import build_sam, instantiate_config
 from vidseg.sam.encoder import ImageEncoder
 from vidseg.sam.fused import attention
-from vidseg.sam.prompts import Box
 from vidseg.sam.propagator import Propagator
 from vidseg.sam.step import Step
 
@@ -46,8 +46,13 @@ def test_engine_gives_the_same_masks(weights):
         results = []
         for engine in (usual, fused):
             features = engine.embed_tensor(frames[t : t + 1], 360, 640)
-            new = {0: {1: Box((60, 150, 160, 250)), 2: Box((250, 100, 400, 300))}, 3: {3: Box((400, 50, 500, 200))}}.get(t)
-            results.append([part for part in (engine.step(features, t), new and engine.prompt(features, t, new)) if part])
+            new = {
+                0: {1: Box((60, 150, 160, 250)), 2: Box((250, 100, 400, 300))},
+                3: {3: Box((400, 50, 500, 200))},
+            }.get(t)
+            results.append(
+                [part for part in (engine.step(features, t), new and engine.prompt(features, t, new)) if part]
+            )
         for expected, ours in zip(*results):
             assert ours.ids == expected.ids
             for name in ("logits", "object_scores", "pointers"):

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.sam import stock
-from tests.sam.lively import lively_network, moving_frames, park_frames
+from tests.support import stock
+from tests.support.lively import lively_network, moving_frames, park_frames
+from vidseg.prompts.geometry import Box, MaskPrompt, Points
 from vidseg.sam.build import build_sam
-from vidseg.sam.prompts import Box, MaskPrompt, Points
 from vidseg.sam.propagator import Propagator
-from vidseg.tracks import read_tracks
+from vidseg.tracks.file import read_tracks
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 HEIGHT, WIDTH, FRAMES = 120, 200, 24
@@ -32,7 +32,9 @@ def assert_same(ours, i: int, reference: dict, where: str) -> None:
     expected = reference["pred_masks"][0, 0]
     scale = expected.abs().max()
     assert (ours.logits[i] - expected).abs().max() / scale <= TOLERANCE, where
-    assert torch.allclose(ours.object_scores[i], reference["object_score_logits"][0, 0], atol=TOLERANCE, rtol=TOLERANCE), where
+    assert torch.allclose(
+        ours.object_scores[i], reference["object_score_logits"][0, 0], atol=TOLERANCE, rtol=TOLERANCE
+    ), where
     pointer = reference["obj_ptr"][0]
     assert (ours.pointers[i] - pointer).abs().max() / pointer.abs().max() <= TOLERANCE, where
 
@@ -61,8 +63,13 @@ def add_to_stock(predictor, state, index, object_id, prompt):
         return
     points = prompt if isinstance(prompt, Points) else prompt.points
     predictor.add_new_points_or_box(
-        state, index, object_id, points=points and np.array(points.xy, np.float32), labels=points and np.array(points.labels, np.int32),
-        box=prompt.xyxy if isinstance(prompt, Box) else None)
+        state,
+        index,
+        object_id,
+        points=points and np.array(points.xy, np.float32),
+        labels=points and np.array(points.labels, np.int32),
+        box=prompt.xyxy if isinstance(prompt, Box) else None,
+    )
 
 
 @dataclass
@@ -82,15 +89,40 @@ class Case:
 def case(request, pair):
     """Drifting noise for random weights; the park sample and its objects for the trained ones."""
     if request.param == "random weights":
-        arrivals = {1: (0, PROMPTS["box"]), 2: (0, click(150, 40)), 3: (3, PROMPTS["mask"]), 4: (9, Box((10, 20, 60, 100)))}
-        return Case(*pair, moving_frames(pair[0].image_size, seed=1), HEIGHT, WIDTH, arrivals, (click(90, 60), Points(((100, 70), (20, 20)), (1, 0))))
+        arrivals = {
+            1: (0, PROMPTS["box"]),
+            2: (0, click(150, 40)),
+            3: (3, PROMPTS["mask"]),
+            4: (9, Box((10, 20, 60, 100))),
+        }
+        return Case(
+            *pair,
+            moving_frames(pair[0].image_size, seed=1),
+            HEIGHT,
+            WIDTH,
+            arrivals,
+            (click(90, 60), Points(((100, 70), (20, 20)), (1, 0))),
+        )
     network = build_sam(stock.SMALL.parent)
     truth = [frame.detections for frame in islice(read_tracks(SAMPLES / "park.truth.jsonl"), FRAMES)]
     dog, _, other_dog, cat, ball = range(5)
     middle = lambda t, i: tuple(np.argwhere(truth[t].mask[i]).mean(0)[::-1])
-    arrivals = {1: (0, Box(tuple(truth[0].xyxy[dog]))), 2: (0, click(*middle(0, other_dog))), 3: (3, MaskPrompt(truth[3].mask[cat])), 4: (9, Box(tuple(truth[9].xyxy[ball])))}
+    arrivals = {
+        1: (0, Box(tuple(truth[0].xyxy[dog]))),
+        2: (0, click(*middle(0, other_dog))),
+        3: (3, MaskPrompt(truth[3].mask[cat])),
+        4: (9, Box(tuple(truth[9].xyxy[ball]))),
+    }
     clicks = click(*middle(0, dog)), Points((middle(6, dog), middle(6, cat)), (1, 0))
-    return Case(network, stock.stock_predictor(stock.SMALL, network.state_dict()), park_frames(network.image_size), 360, 640, arrivals, clicks)
+    return Case(
+        network,
+        stock.stock_predictor(stock.SMALL, network.state_dict()),
+        park_frames(network.image_size),
+        360,
+        640,
+        arrivals,
+        clicks,
+    )
 
 
 @pytest.mark.parametrize("kind", PROMPTS)
@@ -107,7 +139,11 @@ def test_one_object_equals_stock(pair, monkeypatch, kind, reverse):
     shown = 0
     for t in order:
         features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
-        ours = engine.prompt(features, t, {1: PROMPTS[kind]}, reverse) if t == order[0] else engine.step(features, t, reverse)
+        ours = (
+            engine.prompt(features, t, {1: PROMPTS[kind]}, reverse)
+            if t == order[0]
+            else engine.step(features, t, reverse)
+        )
         assert_same(ours, 0, stock.result(state, 1, t), f"{kind}, frame {t}")
         shown += int((ours.logits > 0).any())
     assert shown > FRAMES // 2, "masks are empty: the comparison says little"
@@ -206,7 +242,6 @@ def test_branch_remembers_where_it_begins_as_if_that_had_been_prompted(pair):
 
 def test_embed_prepares_frames_as_the_stock_loader_does(pair, tmp_path):
     from PIL import Image
-
     from sam2.utils.misc import _load_img_as_tensor
 
     network, _ = pair
@@ -218,4 +253,6 @@ def test_embed_prepares_frames_as_the_stock_loader_does(pair, tmp_path):
     engine = Propagator(network)
     expected = engine.embed_tensor(((pixels.float() - mean) / std)[None], *image.shape[:2]).top
     ours = engine.embed(image).top
-    assert (ours - expected).abs().max() / expected.abs().max() < 0.02  # PIL and torch round single grey levels differently
+    assert (
+        ours - expected
+    ).abs().max() / expected.abs().max() < 0.02  # PIL and torch round single grey levels differently

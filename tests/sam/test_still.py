@@ -10,11 +10,11 @@ import pytest
 import torch
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 
-from tests.sam import stock
-from tests.sam.lively import lively_network, moving_frames
-from vidseg.media.images import read_image
+from tests.support import stock
+from tests.support.lively import lively_network, moving_frames
+from vidseg.io.images import read_image
+from vidseg.prompts.geometry import Box, Points
 from vidseg.sam.build import build_sam
-from vidseg.sam.prompts import Box, Points
 from vidseg.sam.propagator import MEAN, STD, Propagator
 from vidseg.sam.still import FED_BACK
 
@@ -55,9 +55,12 @@ def stock_image_predictor(network, pixels: torch.Tensor, height: int, width: int
 def ask_stock(predictor, prompt, before=None):
     points = prompt if isinstance(prompt, Points) else prompt.points
     return predictor.predict(
-        point_coords=points and np.array(points.xy, np.float32), point_labels=points and np.array(points.labels),
+        point_coords=points and np.array(points.xy, np.float32),
+        point_labels=points and np.array(points.labels),
         box=np.array(prompt.xyxy, np.float32) if isinstance(prompt, Box) else None,
-        mask_input=before, multimask_output=isinstance(prompt, Points) and len(prompt.xy) == 1)
+        mask_input=before,
+        multimask_output=isinstance(prompt, Points) and len(prompt.xy) == 1,
+    )
 
 
 @pytest.fixture(scope="module", params=["demo weights", "random weights", "full size, random weights"])
@@ -66,7 +69,12 @@ def case(request):
     if request.param == "demo weights":
         network = build_sam(stock.SMALL.parent)
         image = read_image(DESK)
-        pixels = torch.from_numpy(cv2.resize(image, (network.image_size,) * 2, interpolation=cv2.INTER_AREA)).permute(2, 0, 1)[None] / 255
+        pixels = (
+            torch.from_numpy(cv2.resize(image, (network.image_size,) * 2, interpolation=cv2.INTER_AREA)).permute(
+                2, 0, 1
+            )[None]
+            / 255
+        )
         mean, std = torch.tensor([MEAN, STD])[..., None, None]
         pixels = (pixels - mean) / std
     else:

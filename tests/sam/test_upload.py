@@ -107,7 +107,11 @@ def test_the_next_frame_is_sent_while_the_one_before_is_worked_on(gpu):
         log.append(f"end {number}")
     assert log.index("copy image 1") < log.index("begin 0") and log.index("copy image 2") < log.index("begin 1")
     assert log.index("copy image 2") > log.index("end 0")
-    assert [line for line in log if line.startswith("copy")] == ["copy image 0", "copy image 1", "copy image 2"] and closed
+    assert [line for line in log if line.startswith("copy")] == [
+        "copy image 0",
+        "copy image 1",
+        "copy image 2",
+    ] and closed
     rest = ready.ahead(clip())
     next(rest)
     rest.close()

@@ -65,7 +65,7 @@ def beginning_of_park(frames: int) -> bytes:
     with av.open(packed, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast", "crf": "18"})
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for frame in vidseg.video.Clip(SAMPLES / "park.mp4").frames(end=(frames - 0.5) / 24):
+        for frame in vidseg.io.clip.Clip(SAMPLES / "park.mp4").frames(end=(frames - 0.5) / 24):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")))
         container.mux(stream.encode())
     return packed.getvalue()
@@ -84,7 +84,9 @@ def live(model):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in `vidseg serve`: a browser needs a core, too
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(model, hosts=["127.0.0.1"]), log_level="error", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(model, hosts=["127.0.0.1"]), log_level="error", timeout_graceful_shutdown=1)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     while not server.started:

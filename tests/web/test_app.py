@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import vidseg
-from tests.web.conftest import SAMPLES, TestClient, beginning_of_park, begin, run
-from vidseg.tracks import decode_mask, read_tracks
+from tests.web.conftest import SAMPLES, TestClient, begin, beginning_of_park, run
+from vidseg.tracks.file import read_tracks
+from vidseg.tracks.rle import decode_mask
 from vidseg.web.app import create_app
 from vidseg.web.jobs import Job
 from vidseg.web.sessions import ROOT
@@ -43,8 +44,12 @@ def test_the_api_describes_itself(client):
 def test_text_on_an_image(client, visitor):
     media = client.post(f"{visitor}/media?name=desk.png", content=(SAMPLES / "desk.png").read_bytes()).json()
     assert (media["kind"], media["width"], media["height"], media["frame_count"]) == ("image", 960, 640, 1)
-    answer = client.post(f"{visitor}/media/{media['media']}/segment", json={"text": "laptop. lamp", "first_id": 5}).json()
-    assert {one["label"] for one in answer["objects"]} == {"laptop", "lamp"} and {one["id"] for one in answer["objects"]} == {5, 6}
+    answer = client.post(
+        f"{visitor}/media/{media['media']}/segment", json={"text": "laptop. lamp", "first_id": 5}
+    ).json()
+    assert {one["label"] for one in answer["objects"]} == {"laptop", "lamp"} and {
+        one["id"] for one in answer["objects"]
+    } == {5, 6}
     for one in answer["objects"]:
         assert iou(one["mask"], truth("desk", 0)[one["label"]][0]) > 0.75
 
@@ -59,7 +64,11 @@ def test_clicks_are_the_same_as_in_python(client, visitor, model):
 
 def test_any_frame_of_a_clip(client, visitor):
     media = client.post(f"{visitor}/samples/park.mp4").json()["media"]
-    frames = {frame.index: frame.image for frame in vidseg.video.Clip(SAMPLES / "park.mp4").frames() if frame.index in (0, 7, 100, 191)}
+    frames = {
+        frame.index: frame.image
+        for frame in vidseg.io.clip.Clip(SAMPLES / "park.mp4").frames()
+        if frame.index in (0, 7, 100, 191)
+    }
     for index in (100, 7, 0, 191, 7):
         answer = client.get(f"{visitor}/media/{media}/frames/{index}")
         picture = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
@@ -84,7 +93,13 @@ def test_tracking_correcting_and_taking_away(client, visitor):
     ball = truth("park", 50)["ball"][0]
     ys, xs = np.nonzero(ball)
     added = {"id": 9, "label": "ball", "box": [int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1]}
-    later, end = run(client, visitor, client.post(f"{place}/track", json={"text": "dog. cat", "from_frame": 50, "prompts": {"50": [added]}}).json()["job"])
+    later, end = run(
+        client,
+        visitor,
+        client.post(f"{place}/track", json={"text": "dog. cat", "from_frame": 50, "prompts": {"50": [added]}}).json()[
+            "job"
+        ],
+    )
     assert [frame["index"] for frame in later] == list(range(50, 60))
     assert {one["id"] for one in later[0]["objects"]} >= {cat["id"], 9}
     assert iou(next(one for one in later[0]["objects"] if one["id"] == 9)["mask"], ball) > 0.6
@@ -99,14 +114,24 @@ def test_tracking_correcting_and_taking_away(client, visitor):
     labels = {one["id"]: one["label"] for line in lines for one in line["objects"]}
     assert labels[9] == "toy" and cat["id"] not in labels
     assert lines[10]["objects"][0]["mask"] in [one["mask"] for one in frames[10]["objects"]]
-    for kind, name in (("overlay", "park.tracked.mp4"), ("masks", "park.masks.zip"), ("davis", "park.davis.zip"), ("coco", "park.coco.json")):
+    for kind, name in (
+        ("overlay", "park.tracked.mp4"),
+        ("masks", "park.masks.zip"),
+        ("davis", "park.davis.zip"),
+        ("coco", "park.coco.json"),
+    ):
         job = client.post(f"{place}/results", json={"kind": kind}).json()["job"]
         assert run(client, visitor, job)[1]["file"] == name
         answer = client.get(f"{visitor}/jobs/{job}/file")
         assert answer.status_code == 200 and f'filename="{name}"' in answer.headers["content-disposition"]
         if kind == "masks":
             archive = zipfile.ZipFile(io.BytesIO(answer.content))
-            mask = cv2.imdecode(np.frombuffer(archive.read(f"mask-{cat['id']}/000040.png"), np.uint8), cv2.IMREAD_GRAYSCALE) > 0
+            mask = (
+                cv2.imdecode(
+                    np.frombuffer(archive.read(f"mask-{cat['id']}/000040.png"), np.uint8), cv2.IMREAD_GRAYSCALE
+                )
+                > 0
+            )
             assert np.array_equal(mask, decode_mask(cat["mask"]))
 
 
@@ -125,27 +150,51 @@ CAT = {"id": 4, "label": "cat", "box": [60, 150, 165, 250]}
 def short(client, visitor) -> str:
     """Path of the first 20 frames of the park, in which CAT has been tracked."""
     place = upload_park(client, visitor, 20)
-    assert run(client, visitor, client.post(f"{place}/track", json={"prompts": {"0": [CAT]}}).json()["job"])[1]["done"] == 20
+    assert (
+        run(client, visitor, client.post(f"{place}/track", json={"prompts": {"0": [CAT]}}).json()["job"])[1]["done"]
+        == 20
+    )
     return place
 
 
 def test_results_of_a_clip_are_made_as_render_and_export_do(client, visitor, short, tmp_path):
     place = short
-    for wrong in ({"style": ["glitter"]}, {"background": "red", "style": ["spotlight"]}, {"background": "nocolour"}, {"background": "../x.png"}, {"opacity": 2},
-                  {"file": "png"}, {"frame": 3}, {"file": "gif", "codec": "h264"}, {"file": "webm", "codec": "h264"}, {"crf": 60},
-                  {"background_image": place.rpartition("/")[2]}):
+    for wrong in (
+        {"style": ["glitter"]},
+        {"background": "red", "style": ["spotlight"]},
+        {"background": "nocolour"},
+        {"background": "../x.png"},
+        {"opacity": 2},
+        {"file": "png"},
+        {"frame": 3},
+        {"file": "gif", "codec": "h264"},
+        {"file": "webm", "codec": "h264"},
+        {"crf": 60},
+        {"background_image": place.rpartition("/")[2]},
+    ):
         assert client.post(f"{place}/results", json={"kind": "overlay", "drawing": wrong}).status_code == 422, wrong
-    name, content = result(client, visitor, place, kind="overlay", drawing={"background": "red", "height": 90, "side_by_side": True, "file": "gif"})
+    name, content = result(
+        client,
+        visitor,
+        place,
+        kind="overlay",
+        drawing={"background": "red", "height": 90, "side_by_side": True, "file": "gif"},
+    )
     assert name == "park.tracked.gif"
     (tmp_path / name).write_bytes(content)
-    first = next(iter(vidseg.video.Clip(tmp_path / name).frames())).image
+    first = next(iter(vidseg.io.clip.Clip(tmp_path / name).frames())).image
     assert first.shape[:2] == (90, 320) and np.abs(first[2:20, 300:318].astype(int) - (255, 0, 0)).max() < 40
     picture = cv2.imencode(".png", np.full((60, 80, 3), (0, 200, 0), np.uint8))[1].tobytes()
     green = client.post(f"{visitor}/media?name=green.png", content=picture).json()["media"]
-    name, content = result(client, visitor, place, kind="overlay", drawing={"background_image": green, "file": "png", "frame": 7})
+    name, content = result(
+        client, visitor, place, kind="overlay", drawing={"background_image": green, "file": "png", "frame": 7}
+    )
     still = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     assert name == "park.frame7.png" and still.shape[:2] == (360, 640) and (still[5, 630] == (0, 200, 0)).all()
-    assert client.post(f"{place}/results", json={"kind": "overlay", "drawing": {"background_image": "none"}}).status_code == 404
+    assert (
+        client.post(f"{place}/results", json={"kind": "overlay", "drawing": {"background_image": "none"}}).status_code
+        == 404
+    )
     sizes = []
     for crf in (10, 45):
         name, content = result(client, visitor, place, kind="overlay", drawing={"codec": "h265", "crf": crf})
@@ -154,9 +203,13 @@ def test_results_of_a_clip_are_made_as_render_and_export_do(client, visitor, sho
     assert sizes[0] > 2 * sizes[1]
     name, content = result(client, visitor, place, kind="coco", sampling={"every": 8, "images": True})
     archive = zipfile.ZipFile(io.BytesIO(content))
-    assert name == "park.coco.zip" and sorted(Path(one).name for one in archive.namelist() if one.endswith(".jpg")) == [f"park_{index:06d}.jpg" for index in (0, 8, 16)]
+    assert name == "park.coco.zip" and sorted(Path(one).name for one in archive.namelist() if one.endswith(".jpg")) == [
+        f"park_{index:06d}.jpg" for index in (0, 8, 16)
+    ]
     described = json.loads(archive.read("result.coco.json"))
-    assert {one["file_name"] for one in described["images"]} <= {one.removeprefix("result.images/").removeprefix("result.coco.images/") for one in archive.namelist()}
+    assert {one["file_name"] for one in described["images"]} <= {
+        one.removeprefix("result.images/").removeprefix("result.coco.images/") for one in archive.namelist()
+    }
 
 
 def test_a_correction_that_is_cancelled_at_once_keeps_the_tracks(client, visitor, short):
@@ -175,7 +228,12 @@ def test_results_of_an_image_have_what_is_on_the_page(client, visitor):
     place = f"{visitor}/media/{client.post(f'{visitor}/samples/desk.png').json()['media']}"
     objects = client.post(f"{place}/segment", json={"text": "laptop. cup"}).json()["objects"]
     objects[0]["label"] = "notebook"
-    for kind, name in (("overlay", "desk.segmented.png"), ("cutout", "desk.cutout.png"), ("masks", "desk.masks.zip"), ("coco", "desk.coco.json")):
+    for kind, name in (
+        ("overlay", "desk.segmented.png"),
+        ("cutout", "desk.cutout.png"),
+        ("masks", "desk.masks.zip"),
+        ("coco", "desk.coco.json"),
+    ):
         job = client.post(f"{place}/results", json={"kind": kind, "objects": objects}).json()["job"]
         assert run(client, visitor, job)[1]["file"] == name
         content = client.get(f"{visitor}/jobs/{job}/file").content

@@ -11,7 +11,7 @@ import pytest
 
 from tests.web.conftest import beginning_of_park
 from tests.web.test_app import truth, until
-from vidseg.tracks import decode_mask
+from vidseg.tracks.rle import decode_mask
 from vidseg.web.jobs import Job
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -53,11 +53,14 @@ def find(page, text: str) -> None:
 
 def painted(page, number: int) -> np.ndarray:
     """H×W bool: where the canvas has the colour of an object, apart from what its alpha makes of it."""
-    width, height, data, colour = page.evaluate("""number => {
+    width, height, data, colour = page.evaluate(
+        """number => {
         const c = document.querySelector('#masks'), code = vidseg.state.info.palette[number % 12];
         const raw = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
         return [c.width, c.height, btoa(Array.from(raw, (one) => String.fromCharCode(one)).join('')), code];
-    }""", number)
+    }""",
+        number,
+    )
     rgba = np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4).astype(int)
     target = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return (np.abs(rgba[..., :3] - target).max(-1) < 4) & (rgba[..., 3] > 0)
@@ -65,7 +68,9 @@ def painted(page, number: int) -> np.ndarray:
 
 def ids(page) -> dict[str, int]:
     """Id of the first object of each name in the list."""
-    rows = page.eval_on_selector_all("#objects li", "rows => rows.map(row => [row.querySelector('input').value, +row.dataset.id])")
+    rows = page.eval_on_selector_all(
+        "#objects li", "rows => rows.map(row => [row.querySelector('input').value, +row.dataset.id])"
+    )
     return dict(reversed(rows))
 
 
@@ -79,7 +84,9 @@ def click(page, x: float, y: float, **how) -> None:
     page.eval_on_selector("#status", "node => { node.textContent = '' }")
     box = page.locator("#masks").bounding_box()
     width, height = page.evaluate("[document.querySelector('#masks').width, document.querySelector('#masks').height]")
-    page.locator("#masks").click(position={"x": (x + 0.5) * box["width"] / width, "y": (y + 0.5) * box["height"] / height}, **how)
+    page.locator("#masks").click(
+        position={"x": (x + 0.5) * box["width"] / width, "y": (y + 0.5) * box["height"] / height}, **how
+    )
     page.wait_for_function("document.querySelector('#status').textContent !== ''")
     assert page.evaluate("performance.now()") > before
 

@@ -17,10 +17,19 @@ def test_no_server_error(live):
     for operation in operations:
 
         @given(operation.as_strategy())
-        @settings(max_examples=-(-REQUESTS // len(operations)), deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True, phases=[Phase.generate])
+        @settings(
+            max_examples=-(-REQUESTS // len(operations)),
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+        )
         def ask(case):
             ids(live, known)
-            case.path_parameters = {name: known.get(name, value) for name, value in (case.path_parameters or {}).items()}
+            case.path_parameters = {
+                name: known.get(name, value) for name, value in (case.path_parameters or {}).items()
+            }
             answer = case.call()
             codes[answer.status_code] += 1
             case.validate_response(answer, checks=[not_a_server_error])
@@ -38,5 +47,7 @@ def ids(live: str, known: dict[str, str]) -> None:
     known["session"] = httpx.post(place).json()["session"]
     place = f"{place}/{known['session']}"
     known["media"] = httpx.post(f"{place}/samples/desk.png").json()["media"]
-    known["job"] = httpx.post(f"{place}/media/{known['media']}/results", json={"kind": "masks", "objects": []}).json()["job"]
+    known["job"] = httpx.post(f"{place}/media/{known['media']}/results", json={"kind": "masks", "objects": []}).json()[
+        "job"
+    ]
     known["name"] = "desk.png"

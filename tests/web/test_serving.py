@@ -8,7 +8,16 @@ import urllib.request
 
 import pytest
 
-COMMAND = [sys.executable, "-c", "from vidseg.cli import main; main()", "serve", "--model", "demo", "--port", "0"]
+COMMAND = [
+    sys.executable,
+    "-c",
+    "from vidseg.commands.main import main; main()",
+    "serve",
+    "--model",
+    "demo",
+    "--port",
+    "0",
+]
 
 
 @pytest.fixture
@@ -22,7 +31,9 @@ def test_ctrl_c_ends_streams_that_are_listened_to(running):
     address = running.stdout.readline().split()[3]
 
     def post(path, body=None):
-        request = urllib.request.Request(f"{address}api/{path}", json.dumps(body or {}).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{address}api/{path}", json.dumps(body or {}).encode(), {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 

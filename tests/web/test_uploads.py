@@ -17,7 +17,12 @@ from vidseg.web.uploads import receive
 
 def png(width: int, height: int, data: bytes) -> bytes:
     chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        + chunk(b"IDAT", data)
+        + chunk(b"IEND", b"")
+    )
 
 
 def files(client) -> list[Path]:
@@ -27,13 +32,27 @@ def files(client) -> list[Path]:
 BOMB = png(30_000, 30_000, zlib.compress(bytes(30_001) * 300, 9))
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
 CONCAT = b"ffconcat version 1.0\nfile /etc/passwd\n"
-SDP = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+SDP = (
+    b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+)
 
 
-@pytest.mark.parametrize("content, code", [
-    (b"", 422), (b"hello, I am a text", 415), (BOMB, 413), (PLAYLIST, 415), (CONCAT, 415), (SDP, 415), (b"%PDF-1.4 x" * 99, 415),
-    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415), (b"\x89PNG\r\n\x1a\n" + bytes(40), 415), (png(9, 9, b"broken"), 422),
-], ids="empty text bomb playlist concat sdp pdf svg header-of-a-png damaged-png".split())
+@pytest.mark.parametrize(
+    "content, code",
+    [
+        (b"", 422),
+        (b"hello, I am a text", 415),
+        (BOMB, 413),
+        (PLAYLIST, 415),
+        (CONCAT, 415),
+        (SDP, 415),
+        (b"%PDF-1.4 x" * 99, 415),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), 415),
+        (png(9, 9, b"broken"), 422),
+    ],
+    ids="empty text bomb playlist concat sdp pdf svg header-of-a-png damaged-png".split(),
+)
 def test_wrong_files(client, visitor, content, code):
     answer = client.post(f"{visitor}/media?name=holiday.mp4", content=content)
     assert answer.status_code == code, answer.text
@@ -47,7 +66,10 @@ def test_cut_off_clips(client, visitor):
     assert not files(client)
 
 
-@pytest.mark.parametrize("name", ["../../../etc/passwd", "..\\..\\x.png", "/etc/shadow", "a\0b\n.png", "con", ".", "", "х" * 300, "<script>.png"])
+@pytest.mark.parametrize(
+    "name",
+    ["../../../etc/passwd", "..\\..\\x.png", "/etc/shadow", "a\0b\n.png", "con", ".", "", "х" * 300, "<script>.png"],
+)
 def test_names_do_not_touch_the_file_system(client, visitor, name, tmp_path):
     picture = tmp_path / "x.png"
     Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(picture)
@@ -57,7 +79,16 @@ def test_names_do_not_touch_the_file_system(client, visitor, name, tmp_path):
     assert [path.name for path in files(client)] == ["input.png"]
 
 
-@pytest.mark.parametrize("path", ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fapp.py", "/api/sessions/..%2f..%2fetc/media", "/%5c..%5capp.py"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/..%2f..%2fapp.py",
+        "/api/sessions/..%2f..%2fetc/media",
+        "/%5c..%5capp.py",
+    ],
+)
 def test_paths_do_not_leave_the_page(client, path):
     assert client.get(path).status_code == 404
 
@@ -96,7 +127,9 @@ def recording(frames: int) -> bytes:
         stream = container.add_stream("libvpx", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(frames):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 4 * number, np.uint8), format="rgb24")))
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 4 * number, np.uint8), format="rgb24"))
+            )
         container.mux(stream.encode())
     return Pipe.content
 
@@ -130,7 +163,9 @@ def test_too_large_requests(client, visitor, monkeypatch):
 def test_masks_larger_than_any_picture(client, visitor):
     media = client.post(f"{visitor}/samples/desk.png").json()["media"]
     mask = {"size": [60_000, 60_000], "counts": "PPYo10"}
-    assert client.post(f"{visitor}/media/{media}/segment", json={"prompts": [{"id": 1, "mask": mask}]}).status_code == 422
+    assert (
+        client.post(f"{visitor}/media/{media}/segment", json={"prompts": [{"id": 1, "mask": mask}]}).status_code == 422
+    )
 
 
 class Slow:

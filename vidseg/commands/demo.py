@@ -16,7 +16,18 @@ def demo(context: click.Context, overwrite: bool) -> None:
 
     Writes park.tracked.mp4 and park.tracks.jsonl into this folder. Nothing is downloaded.
     """
-    arguments = [str(sample("park.mp4")), "--prompt", SAMPLES["park.mp4"], "--model", "demo", "--output", ".", *(["--overwrite"] if overwrite else [])]
+    arguments = [
+        str(sample("park.mp4")),
+        "--prompt",
+        SAMPLES["park.mp4"],
+        "--model",
+        "demo",
+        "--output",
+        ".",
+        *(["--overwrite"] if overwrite else []),
+    ]
     with track.make_context("track", arguments, parent=context) as inner:
         track.invoke(inner)
-    click.echo('Look at park.tracked.mp4; then track a clip of your own with the real checkpoints: vidseg track clip.mp4 --prompt "dog"')
+    click.echo(
+        'Look at park.tracked.mp4; then track a clip of your own with the real checkpoints: vidseg track clip.mp4 --prompt "dog"'
+    )

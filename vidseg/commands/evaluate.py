@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vidseg.console import show_figures, status
+from vidseg.commands.console import show_figures, status
 
 
 @click.command("eval")
@@ -20,7 +20,7 @@ def evaluate(result, truth, as_json) -> None:
     Each is a tracks file, a COCO file (.json) with track ids, or a folder with one PNG a frame whose pixel values are object ids,
     as DAVIS has them.
     """
-    from vidseg import evaluation
+    from vidseg.evaluation import metrics as evaluation
 
     with status(f"Comparing {result}"):
         scores = evaluation.evaluate(result, truth)

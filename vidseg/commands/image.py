@@ -8,37 +8,73 @@ from pathlib import Path
 import click
 
 import vidseg
+from vidseg.commands.console import counting, status
 from vidseg.commands.jobs import exports_of, make_folder, write_exports
 from vidseg.commands.options import model_options
 from vidseg.commands.pointing import ByHand, pointing_options
-from vidseg.console import counting, status
 from vidseg.errors import InputError, VidsegError
-from vidseg.export import FORMATS
+from vidseg.exporters.export import FORMATS
 
 
 @click.command()
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
-@click.option("--prompt", "texts", multiple=True, metavar="TEXT", help='What to find: "chair. lamp", "chair, lamp"; may be repeated.')
+@click.option(
+    "--prompt",
+    "texts",
+    multiple=True,
+    metavar="TEXT",
+    help='What to find: "chair. lamp", "chair, lamp"; may be repeated.',
+)
 @pointing_options
 @model_options
 @click.option("--allow-overlap", is_flag=True, help="Keep masks that overlap; else a pixel belongs to one object.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the results [beside each photo].")
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the results [beside each photo]."
+)
 @click.option("--masks", "with_masks", is_flag=True, help="Also one black and white PNG an object.")
 @click.option("--cutout", "with_cutouts", is_flag=True, help="Also one PNG an object: cut out, the rest transparent.")
-@click.option("--multimask", is_flag=True, help="Also the three masks that the prompt of object 1 may mean, and SAM's guess of the IoU of each.")
-@click.option("--export", "formats", multiple=True, type=click.Choice(list(FORMATS)), help="Also export the masks; several photos become one data set. May be repeated.")
+@click.option(
+    "--multimask",
+    is_flag=True,
+    help="Also the three masks that the prompt of object 1 may mean, and SAM's guess of the IoU of each.",
+)
+@click.option(
+    "--export",
+    "formats",
+    multiple=True,
+    type=click.Choice(list(FORMATS)),
+    help="Also export the masks; several photos become one data set. May be repeated.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def image(
-    photos, texts, boxes, points, masks, preset, sam, detector, device, dtype, sharpen, compile, allow_overlap, output, with_masks, with_cutouts, multimask, formats, overwrite
+    photos,
+    texts,
+    boxes,
+    points,
+    masks,
+    preset,
+    sam,
+    detector,
+    device,
+    dtype,
+    sharpen,
+    compile,
+    allow_overlap,
+    output,
+    with_masks,
+    with_cutouts,
+    multimask,
+    formats,
+    overwrite,
 ) -> None:
     """Outline objects on photos (files, folders, patterns): what TEXT names, or what you point at.
 
     Writes PHOTO.segmented.png, the photo with masks, outlines and labels, and PHOTO.tracks.jsonl, the masks as numbers.
     """
     began = time.perf_counter()
-    from vidseg.media.images import read_mask
-    from vidseg.photos import expanded, results_of
-    from vidseg.phrases import parse_phrases
+    from vidseg.detection.phrases import parse_phrases
+    from vidseg.image.results import expanded, results_of
+    from vidseg.io.images import read_mask
 
     by_hand = ByHand(boxes, masks, points)
     if not (texts or by_hand):
@@ -58,9 +94,11 @@ def image(
     if output is not None:
         make_folder(output)
     with status(f"Loading {preset}"):
-        from vidseg.startup import load_quickly
+        from vidseg.commands.fast_start import load_quickly
 
-        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, sharpen=sharpen, compile=compile)
+        model = vidseg.load(
+            preset, sam=sam, detector=detector, device=device, dtype=dtype, sharpen=sharpen, compile=compile
+        )
         load_quickly(model, bool(phrases))
 
     done = objects = 0
@@ -74,7 +112,9 @@ def image(
                 prompts = by_hand.prompts(width, height)
                 frame = photo.segment(phrases or None, prompts=prompts, allow_overlap=allow_overlap)
                 candidates = photo.candidates(prompts[0]) if multimask else None
-                written = results.write(frame, phrases, model.names, with_masks, with_cutouts, candidates, overwrite, inputs)
+                written = results.write(
+                    frame, phrases, model.names, with_masks, with_cutouts, candidates, overwrite, inputs
+                )
             except VidsegError as error:
                 failures.append(str(error) if str(file) in str(error) else f"{file}: {error}")
                 continue
@@ -82,10 +122,14 @@ def image(
             click.echo(f"{file}: {summary(frame, photo, phrases)}; wrote {', '.join(path.name for path in written)}")
             if candidates:
                 guesses = zip(candidates.detections.data["candidate"], candidates.detections.confidence)
-                click.echo("  " + ", ".join(f"candidate {place}: IoU {iou:.2f}" for place, iou in guesses) + " (SAM's guess)")
+                click.echo(
+                    "  " + ", ".join(f"candidate {place}: IoU {iou:.2f}" for place, iou in guesses) + " (SAM's guess)"
+                )
         show(len(places), len(places))
     elapsed = time.perf_counter() - began
-    click.echo(f"{done} of {len(files)} photos in {elapsed:.1f} s with loading; {objects} objects. Results are in {output or 'the folders of the photos'}.")
+    click.echo(
+        f"{done} of {len(files)} photos in {elapsed:.1f} s with loading; {objects} objects. Results are in {output or 'the folders of the photos'}."
+    )
     failures += write_exports(exports if done else [], failures, overwrite)
     for failure in failures:
         click.echo(f"vidseg: {failure}", err=True)

@@ -16,12 +16,30 @@ import click
 import vidseg
 from vidseg.commands.options import output_paths
 from vidseg.errors import OutputError
-from vidseg.export import FORMATS
+from vidseg.exporters.export import FORMATS
 
 if TYPE_CHECKING:
-    from vidseg.video import Clip
+    from vidseg.io.clip import Clip
 
-CLIP_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv", ".ogv", ".3gp", ".mxf", ".gif")
+CLIP_SUFFIXES = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".m2ts",
+    ".mts",
+    ".wmv",
+    ".flv",
+    ".ogv",
+    ".3gp",
+    ".mxf",
+    ".gif",
+)
 
 
 @dataclass
@@ -37,9 +55,9 @@ class Job:
 
         inputs: files that are read in the same call, and must not be replaced.
         """
-        from vidseg.files import check_writable
-        from vidseg.media.writer import check_video_output
-        from vidseg.video import Clip
+        from vidseg.io.clip import Clip
+        from vidseg.io.files import check_writable
+        from vidseg.io.writer import check_video_output
 
         clip = Clip(self.clip)
         for given in (self.clip, *inputs):
@@ -53,7 +71,14 @@ class Job:
 
 def jobs_for(clips: Sequence[str], output: Path | None, tracks: Path | None, video: bool) -> list[Job]:
     """A job for each clip, and for each in a folder of clips. UsageError for outputs that they cannot share."""
-    given, clips = clips, list({os.path.realpath(one) if os.path.exists(one) else one: one for clip in clips for one in in_folder(clip)}.values())
+    given, clips = (
+        clips,
+        list(
+            {
+                os.path.realpath(one) if os.path.exists(one) else one: one for clip in clips for one in in_folder(clip)
+            }.values()
+        ),
+    )
     if len(clips) > 1 and tracks is not None:
         raise click.UsageError("--tracks names one file, and there are several clips; give a folder with --output")
     if list(given) != clips and output is not None and not os.path.isdir(output):
@@ -61,12 +86,16 @@ def jobs_for(clips: Sequence[str], output: Path | None, tracks: Path | None, vid
     stems = Counter(output_paths(named(clip), output, tracks)[1] for clip in clips)
     jobs, taken = [], {}
     for clip in clips:
-        alike = stems[output_paths(named(clip), output, tracks)[1]] > 1  # clips whose names differ in the suffix alone keep it
+        alike = (
+            stems[output_paths(named(clip), output, tracks)[1]] > 1
+        )  # clips whose names differ in the suffix alone keep it
         video_path, tracks_path = output_paths(named(clip), output, tracks, whole_name=alike)
         if video and video_path == tracks_path:
             raise click.UsageError("--output and --tracks name the same file")
         if tracks_path in taken:
-            raise click.UsageError(f"the results of {taken[tracks_path]} and {clip} would have one name; track them into different folders")
+            raise click.UsageError(
+                f"the results of {taken[tracks_path]} and {clip} would have one name; track them into different folders"
+            )
         taken[tracks_path] = clip
         jobs.append(Job(clip, video_path if video else None, tracks_path))
     return jobs
@@ -76,12 +105,16 @@ def in_folder(clip: str) -> list[str]:
     """A clip itself; or the clips in a folder that holds no images, without overlays that were written there."""
     if not os.path.isdir(clip):
         return [clip]
-    from vidseg.media.images import IMAGE_SUFFIXES, files_in, natural_order
+    from vidseg.io.images import IMAGE_SUFFIXES, files_in, natural_order
 
     files = files_in(Path(clip))
     if any(file.suffix.lower() in IMAGE_SUFFIXES for file in files):
         return [clip]
-    found = [str(file) for file in sorted(files, key=natural_order) if file.suffix.lower() in CLIP_SUFFIXES and not file.stem.endswith(".tracked")]
+    found = [
+        str(file)
+        for file in sorted(files, key=natural_order)
+        if file.suffix.lower() in CLIP_SUFFIXES and not file.stem.endswith(".tracked")
+    ]
     return found or [clip]
 
 
@@ -113,13 +146,16 @@ def exports_of(formats: Sequence[str], tracks: Sequence[Path], output: Path | No
     """
     found = []
     for name in formats:
-        import_module(f"vidseg.export.{FORMATS[name].module}")  # before hours of work: it may lack a package
+        import_module(f"vidseg.exporters.{FORMATS[name].module}")  # before hours of work: it may lack a package
         suffix = FORMATS[name].suffix
         if len(tracks) > 1 and FORMATS[name].many:
             folder = output or tracks[0].parent
             found.append(Export(name, list(tracks), folder / f"{folder.resolve().name or 'dataset'}{suffix}"))
         else:
-            found += [Export(name, [path], path.with_name(path.name.removesuffix(".jsonl").removesuffix(".tracks") + suffix)) for path in tracks]
+            found += [
+                Export(name, [path], path.with_name(path.name.removesuffix(".jsonl").removesuffix(".tracks") + suffix))
+                for path in tracks
+            ]
     for export in found:
         if os.path.lexists(export.place) and not overwrite:
             raise OutputError(f"{export.place} exists already: choose another name, or allow --overwrite")

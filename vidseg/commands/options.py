@@ -16,7 +16,7 @@ def seconds(context, parameter, value: str | None) -> float | None:
     """A click callback: "90", "1:30" or "00:01:30.5" as seconds."""
     if value is None:
         return None
-    from vidseg.video import parse_time
+    from vidseg.io.clip import parse_time
 
     try:
         return parse_time(value)
@@ -48,15 +48,36 @@ def keyframe_of(context, parameter, value: str) -> int | str:
 
 def model_options(command):
     """The options that choose and place the checkpoints."""
-    for option in reversed((
-        click.option("--model", "preset", default="small", show_default=True, metavar="NAME", help=f"Pair of checkpoints: {PRESET_NAMES}."),
-        click.option("--sam", metavar="PATH|ID", help="SAM 2.1 checkpoint instead: a .pt file, a folder, or a hub id."),
-        click.option("--detector", metavar="PATH|ID", help="Grounding DINO checkpoint instead: a folder or a hub id."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or mps."),
-        click.option("--dtype", default="auto", show_default=True, type=click.Choice(["auto", "float32", "bfloat16"])),
-        click.option("--sharpen/--no-sharpen", default=None, help="Move outlines to edges in the picture.  [default: for demo only]"),
-        click.option("--compile", is_flag=True, help="Use torch.compile: for long clips on a GPU. Takes minutes at first."),
-    )):
+    for option in reversed(
+        (
+            click.option(
+                "--model",
+                "preset",
+                default="small",
+                show_default=True,
+                metavar="NAME",
+                help=f"Pair of checkpoints: {PRESET_NAMES}.",
+            ),
+            click.option(
+                "--sam", metavar="PATH|ID", help="SAM 2.1 checkpoint instead: a .pt file, a folder, or a hub id."
+            ),
+            click.option(
+                "--detector", metavar="PATH|ID", help="Grounding DINO checkpoint instead: a folder or a hub id."
+            ),
+            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, or mps."),
+            click.option(
+                "--dtype", default="auto", show_default=True, type=click.Choice(["auto", "float32", "bfloat16"])
+            ),
+            click.option(
+                "--sharpen/--no-sharpen",
+                default=None,
+                help="Move outlines to edges in the picture.  [default: for demo only]",
+            ),
+            click.option(
+                "--compile", is_flag=True, help="Use torch.compile: for long clips on a GPU. Takes minutes at first."
+            ),
+        )
+    ):
         command = option(command)
     return command
 

@@ -8,26 +8,52 @@ from pathlib import Path
 import click
 
 import vidseg
-from vidseg.media.codecs import CODECS
+from vidseg.commands.console import counting
 from vidseg.commands.options import output_paths
-from vidseg.console import counting
-from vidseg.drawing.looks import STYLES, look_for
+from vidseg.io.codecs import CODECS
+from vidseg.rendering.looks import STYLES, look_for
 
 
 @click.command()
 @click.argument("clip", type=click.Path(path_type=Path))
 @click.argument("tracks", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="The overlay, by its suffix: .mp4 .mkv .mov .webm .gif [CLIP.tracked.mp4]; .png with --frame or --sheet.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The overlay, by its suffix: .mp4 .mkv .mov .webm .gif [CLIP.tracked.mp4]; .png with --frame or --sheet.",
+)
 @click.option("--style", metavar="NAMES", help=f"What to draw, with commas: {', '.join(STYLES)} [mask,contour,label].")
 @click.option("--only", multiple=True, metavar="label=NAME|id=N", help="Only these objects; may be repeated.")
-@click.option("--color-by", type=click.Choice(["id", "label"]), default="id", show_default=True, help="What has a colour of its own.")
+@click.option(
+    "--color-by",
+    type=click.Choice(["id", "label"]),
+    default="id",
+    show_default=True,
+    help="What has a colour of its own.",
+)
 @click.option("--opacity", type=click.FloatRange(0, 1), help="Of the style mask [0.45].")
-@click.option("--background", metavar="FILE|COLOR", help="Put the objects on an image, or on a colour such as navy or #102030.")
+@click.option(
+    "--background", metavar="FILE|COLOR", help="Put the objects on an image, or on a colour such as navy or #102030."
+)
 @click.option("--side-by-side", is_flag=True, help="The clip's own picture at the left, the overlay at the right.")
-@click.option("--cutout", metavar="FILE", type=click.Path(path_type=Path), help="Write the objects on a transparent ground instead: .mov (ProRes 4444) or .webm (VP9).")
-@click.option("--matte", metavar="FILE", type=click.Path(path_type=Path), help="Write the objects white on black instead.")
-@click.option("--sheet", is_flag=True, help="Write one picture instead: each object at its first, middle and last frame [CLIP.sheet.png].")
-@click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Write this frame only, as a PNG [CLIP.frameN.png].")
+@click.option(
+    "--cutout",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the objects on a transparent ground instead: .mov (ProRes 4444) or .webm (VP9).",
+)
+@click.option(
+    "--matte", metavar="FILE", type=click.Path(path_type=Path), help="Write the objects white on black instead."
+)
+@click.option(
+    "--sheet",
+    is_flag=True,
+    help="Write one picture instead: each object at its first, middle and last frame [CLIP.sheet.png].",
+)
+@click.option(
+    "--frame", type=click.IntRange(min=0), metavar="N", help="Write this frame only, as a PNG [CLIP.frameN.png]."
+)
 @click.option("--height", type=int, metavar="PIXELS", help="Height of the drawing; the width follows.")
 @click.option("--width", type=int, metavar="PIXELS", help="Width of the drawing; the height follows.")
 @click.option("--codec", type=click.Choice(list(CODECS)), help="How to encode [h264, in .webm vp9].")

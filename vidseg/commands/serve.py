@@ -13,15 +13,22 @@ from urllib.parse import quote
 import click
 
 import vidseg
+from vidseg.commands.console import status
 from vidseg.commands.options import model_options
-from vidseg.console import status
 from vidseg.errors import InputError, VidsegError
 
 
 @click.command()
 @model_options
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all, which others can reach.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes one that is free.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; 0.0.0.0 for all, which others can reach.",
+)
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes one that is free."
+)
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 def serve(preset, sam, detector, device, dtype, sharpen, compile, host, port, open_page) -> None:
     """Serve a page on which to drop pictures and clips, name or click objects, and watch their masks.
@@ -40,9 +47,11 @@ def serve(preset, sam, detector, device, dtype, sharpen, compile, host, port, op
     local = is_loopback(host)
     token = os.environ.get("VIDSEG_TOKEN") or (None if local else secrets.token_urlsafe(16))
     with status(f"Loading {preset}"):
-        from vidseg.startup import load_quickly
+        from vidseg.commands.fast_start import load_quickly
 
-        model = vidseg.load(preset, sam=sam, detector=detector, device=device, dtype=dtype, sharpen=sharpen, compile=compile)
+        model = vidseg.load(
+            preset, sam=sam, detector=detector, device=device, dtype=dtype, sharpen=sharpen, compile=compile
+        )
         load_quickly(model, model.names["detector"] is not None)
         leave_a_core()
     # With a token, a page elsewhere can do nothing, whatever name it goes by; and a proxy may have a name of its own.
@@ -70,14 +79,18 @@ def leave_a_core() -> None:
 def bound(host: str, port: int) -> socket.socket:
     """A socket that listens there. InputError if it cannot."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen()  # who comes now waits for the model, and nobody else gets the port
         return listening
     except OSError as error:
-        raise InputError(f"cannot listen on port {port} of {host} ({error.strerror}); choose another --port or --host") from None
+        raise InputError(
+            f"cannot listen on port {port} of {host} ({error.strerror}); choose another --port or --host"
+        ) from None
 
 
 def is_loopback(host: str) -> bool:

@@ -11,45 +11,111 @@ from typing import TYPE_CHECKING
 import click
 
 import vidseg
+from vidseg.commands.console import progress, report, status
 from vidseg.commands.jobs import Job, exports_of, jobs_for, write_exports
 from vidseg.commands.options import interval, keyframe_of, model_options, seconds
 from vidseg.commands.pointing import ByHand, pointing_options
-from vidseg.console import progress, report, status
 from vidseg.errors import InputError, VidsegError
-from vidseg.export import FORMATS
+from vidseg.exporters.export import FORMATS
 
 if TYPE_CHECKING:
-    from vidseg.pointing import ObjectPrompt
+    from vidseg.prompts.object_prompt import ObjectPrompt
 
 
 @click.command()
 @click.argument("clips", nargs=-1, required=True, metavar="CLIP...")
-@click.option("--prompt", "texts", multiple=True, metavar="TEXT", help='What to find: "dog. ball", "dog, ball"; may be repeated.')
+@click.option(
+    "--prompt", "texts", multiple=True, metavar="TEXT", help='What to find: "dog. ball", "dog, ball"; may be repeated.'
+)
 @pointing_options
-@click.option("--prompts", "prompts_path", type=click.Path(path_type=Path), metavar="FILE", help="Prompts by hand on several frames, as JSON: see docs/images.md.")
+@click.option(
+    "--prompts",
+    "prompts_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Prompts by hand on several frames, as JSON: see docs/images.md.",
+)
 @model_options
 @click.option("--start", callback=seconds, metavar="TIME", help="Where to begin: seconds, mm:ss or hh:mm:ss.")
 @click.option("--end", callback=seconds, metavar="TIME", help="Where to stop.")
-@click.option("--keyframe", default="auto", show_default=True, callback=keyframe_of, metavar="N|first|auto", help="Frame to begin on, in both directions; auto: the first on which something is found.")
-@click.option("--redetect", default="1", show_default=True, callback=interval, metavar="SECONDS|off", help="How often to look for further objects, and for lost ones.")
-@click.option("--forget-after", default=30.0, show_default=True, type=click.FloatRange(min=0), metavar="SECONDS", help="When an object out of view is carried no further.")
+@click.option(
+    "--keyframe",
+    default="auto",
+    show_default=True,
+    callback=keyframe_of,
+    metavar="N|first|auto",
+    help="Frame to begin on, in both directions; auto: the first on which something is found.",
+)
+@click.option(
+    "--redetect",
+    default="1",
+    show_default=True,
+    callback=interval,
+    metavar="SECONDS|off",
+    help="How often to look for further objects, and for lost ones.",
+)
+@click.option(
+    "--forget-after",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="When an object out of view is carried no further.",
+)
 @click.option("--allow-overlap", is_flag=True, help="Keep masks that overlap; else a pixel belongs to one object.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE|DIR", help="The overlay video [CLIP.tracked.mp4], or a folder for all results.")
-@click.option("--tracks", "tracks_path", type=click.Path(path_type=Path), metavar="FILE", help="The tracks file [CLIP.tracks.jsonl].")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE|DIR",
+    help="The overlay video [CLIP.tracked.mp4], or a folder for all results.",
+)
+@click.option(
+    "--tracks",
+    "tracks_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The tracks file [CLIP.tracks.jsonl].",
+)
 @click.option("--no-video", is_flag=True, help="Write the tracks only.")
-@click.option("--export", "formats", multiple=True, type=click.Choice(list(FORMATS)), help="Also export what was tracked; several clips become one data set. May be repeated.")
+@click.option(
+    "--export",
+    "formats",
+    multiple=True,
+    type=click.Choice(list(FORMATS)),
+    help="Also export what was tracked; several clips become one data set. May be repeated.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def track(
-    clips, texts, boxes, points, masks, prompts_path, preset, sam, detector, device, dtype, sharpen, compile, start, end, output, tracks_path, no_video, formats, overwrite, **how
+    clips,
+    texts,
+    boxes,
+    points,
+    masks,
+    prompts_path,
+    preset,
+    sam,
+    detector,
+    device,
+    dtype,
+    sharpen,
+    compile,
+    start,
+    end,
+    output,
+    tracks_path,
+    no_video,
+    formats,
+    overwrite,
+    **how,
 ) -> None:
     """Follow objects through each CLIP: what TEXT names, or what you point at.
 
     A clip is a video, a folder of images or of clips, a camera or a stream (rtsp://…), or - for a pipe. Writes CLIP.tracked.mp4,
     the clip with masks, outlines and labels, and CLIP.tracks.jsonl, one line a frame.
     """
-    from vidseg.media.live import source_of
-    from vidseg.phrases import parse_phrases
-    from vidseg.prompts_file import read_prompts
+    from vidseg.detection.phrases import parse_phrases
+    from vidseg.io.live import source_of
+    from vidseg.prompts.file import read_prompts
 
     # All that can be known to fail is checked before the seconds that loading takes.
     if start is not None and end is not None and end <= start:
@@ -62,13 +128,26 @@ def track(
     jobs = jobs_for(clips, output, tracks_path, not no_video)
     exports = exports_of(formats, [job.tracks_path for job in jobs], output if len(jobs) > 1 else None, overwrite)
     ready, failures = [], []
-    get_model = cache(lambda: load(preset, bool(phrases), sam=sam, detector=detector, device=device, dtype=dtype, sharpen=sharpen, compile=compile))
+    get_model = cache(
+        lambda: load(
+            preset,
+            bool(phrases),
+            sam=sam,
+            detector=detector,
+            device=device,
+            dtype=dtype,
+            sharpen=sharpen,
+            compile=compile,
+        )
+    )
     inputs = [*by_hand.files(), *filter(None, [prompts_path]), *(job.clip for job in jobs)]
     for job in jobs:
         try:
             once = source_of(job.clip) is not None
             if once and "yolo-seg" in formats:
-                raise InputError(f"{job.clip} can be read once only, and yolo-seg needs its images; save it to a file first")
+                raise InputError(
+                    f"{job.clip} can be read once only, and yolo-seg needs its images; save it to a file first"
+                )
         except InputError as error:
             failures.append(str(error))
             continue
@@ -88,7 +167,14 @@ def track(
         except VidsegError as error:
             failures.append(str(error))
             continue
-        report(run, phrases, frames, time.perf_counter() - began, [path for path in (job.video_path, job.tracks_path) if path], note)
+        report(
+            run,
+            phrases,
+            frames,
+            time.perf_counter() - began,
+            [path for path in (job.video_path, job.tracks_path) if path],
+            note,
+        )
     failures += write_exports(exports if ready else [], failures, overwrite)
     for failure in failures:
         click.echo(f"vidseg: {failure}", err=True)
@@ -98,14 +184,14 @@ def track(
 
 def fitting(by_hand: ByHand, info) -> list[ObjectPrompt]:
     """What was pointed at, for a clip of this size."""
-    from vidseg.pointing import fitted
+    from vidseg.prompts.object_prompt import fitted
 
     return fitted(by_hand.prompts(info.width, info.height), info.width, info.height)
 
 
 def load(preset: str, detector_too: bool, **options) -> vidseg.Model:
     with status(f"Loading {preset}"):
-        from vidseg.startup import load_quickly
+        from vidseg.commands.fast_start import load_quickly
 
         model = vidseg.load(preset, **options)
         load_quickly(model, detector_too)
@@ -117,8 +203,8 @@ def write(run, job: Job, phrases: list[str], models: dict, expected: int | None)
 
     A source that ends only when somebody ends it is ended by Ctrl-C, and its files are finished.
     """
-    from vidseg.overlap import Background
-    from vidseg.tracks import TracksWriter, header_of
+    from vidseg.io.threads import Background
+    from vidseg.tracks.file import TracksWriter, header_of
 
     info, frames, video = run.clip.info, 0, None
     header = header_of(info.path, info.width, info.height, info.frame_rate, info.time_base, phrases, models)
@@ -149,8 +235,8 @@ def expected_frames(info, start: float | None, end: float | None) -> int | None:
 
 def open_video(stack, path: Path, clip: str | Path, info):
     """A video writer that draws: its `write_frame` takes a tracked frame."""
-    from vidseg.render import draw
-    from vidseg.media.writer import VideoWriter
+    from vidseg.io.writer import VideoWriter
+    from vidseg.rendering.render import draw
 
     video = stack.enter_context(VideoWriter(path, info, clip if info.has_audio else None))
     video.write_frame = lambda frame: video.write(draw(frame), round(frame.time / info.time_base))

@@ -53,7 +53,9 @@ class MemoryAttention:
         with torch.inference_mode():
             self.layers = [Layer(layer, width, dtype) for layer in module.layers]
 
-    def __call__(self, frame: Tensor, position: Tensor, memory: Tensor, memory_position: Tensor, pointers: int) -> Tensor:
+    def __call__(
+        self, frame: Tensor, position: Tensor, memory: Tensor, memory_position: Tensor, pointers: int
+    ) -> Tensor:
         """Fuse a frame with the memories of B objects.
 
         Args:
@@ -75,7 +77,9 @@ class MemoryAttention:
                 tokens = tokens.expand(len(memory), -1, -1)  # up to here all objects are the same
             parts = zip(*(x.split(1) for x in (self._normed(tokens, layer.norm2), memory, places)))
             tokens = tokens + torch.cat([self._cross(layer, *part, pointers) for part in parts])
-            tokens = tokens + torch.cat([layer.feed_forward(part) for part in self._normed(tokens, layer.norm3).split(FFN_BLOCK, 1)], 1)
+            tokens = tokens + torch.cat(
+                [layer.feed_forward(part) for part in self._normed(tokens, layer.norm3).split(FFN_BLOCK, 1)], 1
+            )
         return self.norm(tokens)
 
     def _normed(self, tokens: Tensor, norm: torch.nn.LayerNorm) -> Tensor:
@@ -116,13 +120,18 @@ class Layer:
         def cast(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
             return weight.detach().to(dtype), bias.detach().to(dtype)
 
-        self.own_query, self.cross_query = (cast(a.q_proj.weight[order] * scale, a.q_proj.bias[order] * scale) for a in (own, cross))
+        self.own_query, self.cross_query = (
+            cast(a.q_proj.weight[order] * scale, a.q_proj.bias[order] * scale) for a in (own, cross)
+        )
         self.own_key, self.cross_key = (cast(a.k_proj.weight[order], a.k_proj.bias[order]) for a in (own, cross))
         self.own_value = cast(own.v_proj.weight, own.v_proj.bias)
         self.own_out = cast(own.out_proj.weight, own.out_proj.bias)
         value, out = cross.v_proj, cross.out_proj
         self.cross_out = cast(out.weight @ value.weight, out.weight @ value.bias + out.bias)
-        self.hidden, self.out = cast(layer.linear1.weight, layer.linear1.bias), cast(layer.linear2.weight, layer.linear2.bias)
+        self.hidden, self.out = (
+            cast(layer.linear1.weight, layer.linear1.bias),
+            cast(layer.linear2.weight, layer.linear2.bias),
+        )
 
     def feed_forward(self, tokens: Tensor) -> Tensor:
         return F.linear(self.activation(F.linear(tokens, *self.hidden)), *self.out)

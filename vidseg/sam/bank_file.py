@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidseg.errors import InputError
-from vidseg.files import atomic_output
+from vidseg.io.files import atomic_output
 from vidseg.sam.memory import Memory, MemoryBank
 
 FORMAT = "vidseg-memory-banks 1"
@@ -33,17 +33,25 @@ def write_banks(path: str | os.PathLike, banks: dict[int, MemoryBank]) -> None:
             tensors[f"{object_id}/pointers/{t}"] = pointer
         if bank.logits is not None:
             tensors[f"{object_id}/logits"] = bank.logits
-        objects.append({
-            "id": object_id, "latest": bank.latest,
-            # The order in which memories are read is the order in which they came; a safetensors file sorts its tensors.
-            **{kind: list(getattr(bank, kind)) for kind in ("conditioning", "recent", "pointers")}})
+        objects.append(
+            {
+                "id": object_id,
+                "latest": bank.latest,
+                # The order in which memories are read is the order in which they came; a safetensors file sorts its tensors.
+                **{kind: list(getattr(bank, kind)) for kind in ("conditioning", "recent", "pointers")},
+            }
+        )
     # A pointer is part of two lists, and rows of a batch can share storage: the file wants each tensor by itself.
-    tensors = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    tensors = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
+    }
     with atomic_output(path) as temporary:
         save_file(tensors, temporary, metadata={"format": FORMAT, "objects": json.dumps(objects)})
 
 
-def read_banks(path: str | os.PathLike, empty: MemoryBank, shapes: dict[str, tuple[int, ...]], device) -> dict[int, MemoryBank]:
+def read_banks(
+    path: str | os.PathLike, empty: MemoryBank, shapes: dict[str, tuple[int, ...]], device
+) -> dict[int, MemoryBank]:
     """Read what `write_banks` wrote.
 
     Args:
@@ -66,7 +74,9 @@ def read_banks(path: str | os.PathLike, empty: MemoryBank, shapes: dict[str, tup
         raise InputError(f"{path}: no memory banks for this model can be read from it ({reason})") from None
 
 
-def bank_of(entry: dict, tensors: dict[str, Tensor], empty: MemoryBank, shapes: dict[str, tuple[int, ...]]) -> MemoryBank:
+def bank_of(
+    entry: dict, tensors: dict[str, Tensor], empty: MemoryBank, shapes: dict[str, tuple[int, ...]]
+) -> MemoryBank:
     """One bank from its entry in the metadata. Raises ValueError or KeyError if the file does not hold what it says."""
 
     def tensor(name: str, kind: str) -> Tensor:
@@ -77,8 +87,12 @@ def bank_of(entry: dict, tensors: dict[str, Tensor], empty: MemoryBank, shapes: 
 
     bank = MemoryBank(empty.recent_size, empty.pointer_size, latest=entry["latest"])
     for kind in ("conditioning", "recent"):
-        getattr(bank, kind).update({
-            t: Memory(tensor(f"{kind}/{t}/features", "features"), tensor(f"{kind}/{t}/pointer", "pointer")) for t in entry[kind]})
+        getattr(bank, kind).update(
+            {
+                t: Memory(tensor(f"{kind}/{t}/features", "features"), tensor(f"{kind}/{t}/pointer", "pointer"))
+                for t in entry[kind]
+            }
+        )
     bank.pointers.update({t: tensor(f"pointers/{t}", "pointer") for t in entry["pointers"]})
     if f"{entry['id']}/logits" in tensors:
         bank.logits = tensor("logits", "logits")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from vidseg.errors import ModelError
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from sam2.modeling.sam2_base import SAM2Base
+    from torch import Tensor
 
 # What tells Meta's four sizes apart: channels after the patch embedding, number of blocks in the trunk.
 SIZES = {(96, 12): "t", (96, 16): "s", (112, 24): "b+", (144, 48): "l"}
@@ -46,7 +46,9 @@ def build_sam(checkpoint: str | Path, device: str = "cpu") -> SAM2Base:
     if path.is_dir():
         path = path / "model.safetensors"
     if not path.is_file():
-        raise ModelError(f"{path}: no such SAM 2 checkpoint; give a .pt file, or a folder with model.safetensors and config.yaml")
+        raise ModelError(
+            f"{path}: no such SAM 2 checkpoint; give a .pt file, or a folder with model.safetensors and config.yaml"
+        )
     weights = read_weights(path)
     config = find_config(path, weights)
     network = instantiate_config(config)
@@ -54,7 +56,9 @@ def build_sam(checkpoint: str | Path, device: str = "cpu") -> SAM2Base:
         network.load_state_dict({name: value.float() for name, value in weights.items()})
     except RuntimeError as error:
         reason = str(error).splitlines()
-        raise ModelError(f"{path}: does not fit {config.name} ({reason[1].strip() if len(reason) > 1 else reason[0]})") from None
+        raise ModelError(
+            f"{path}: does not fit {config.name} ({reason[1].strip() if len(reason) > 1 else reason[0]})"
+        ) from None
     return network.eval().to(device)
 
 
@@ -70,9 +74,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format fails in its own ways, with types of its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{path}: cannot be read as a SAM 2 checkpoint ({reason[:120]}); is the download complete?") from None
+        raise ModelError(
+            f"{path}: cannot be read as a SAM 2 checkpoint ({reason[:120]}); is the download complete?"
+        ) from None
     weights = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+    if (
+        not isinstance(weights, dict)
+        or not weights
+        or not all(isinstance(value, torch.Tensor) for value in weights.values())
+    ):
         raise ModelError(f"{path}: holds no SAM 2 weights (expected Meta's layout: a dictionary under the key 'model')")
     return weights
 
@@ -86,7 +96,9 @@ def find_config(path: Path, weights: dict[str, Tensor]) -> Path:
     blocks = {name.split(".")[3] for name in weights if name.startswith("image_encoder.trunk.blocks.")}
     size = SIZES.get((len(patch), len(blocks))) if patch is not None else None
     if size is None:
-        raise ModelError(f"{path}: not one of the SAM 2 sizes tiny, small, base-plus, large; put its config beside it as {path.stem}.yaml")
+        raise ModelError(
+            f"{path}: not one of the SAM 2 sizes tiny, small, base-plus, large; put its config beside it as {path.stem}.yaml"
+        )
     import sam2
 
     version = "sam2.1" if "no_obj_embed_spatial" in weights else "sam2"

@@ -27,7 +27,7 @@ class Compiled:
 
     def __call__(self, *inputs) -> tuple[Tensor, ...]:
         """What the function returns, in memory of its own. Raises ModelError where it cannot be compiled."""
-        # Imported late: it takes seconds, and the command line loads other things without it (`vidseg.startup`).
+        # Imported late: it takes seconds, and the command line loads other things without it (`vidseg.commands.fast_start`).
         from torch._dynamo import config, exc
 
         if self._compiled is None:

@@ -38,9 +38,18 @@ class ImageEncoder:
         self.usual = put_together_as_usual(network)
         if self.usual:
             trunk, convs = network.image_encoder.trunk, [conv.conv for conv in network.image_encoder.neck.convs]
-            decoder, patches, attend = network.sam_mask_decoder, trunk.patch_embed.proj, None if fused else BlockedAttention()
+            decoder, patches, attend = (
+                network.sam_mask_decoder,
+                trunk.patch_embed.proj,
+                None if fused else BlockedAttention(),
+            )
             with torch.inference_mode():
-                self.patches = patches.weight.to(dtype, memory_format=torch.channels_last), patches.bias.to(dtype), patches.stride, patches.padding
+                self.patches = (
+                    patches.weight.to(dtype, memory_format=torch.channels_last),
+                    patches.bias.to(dtype),
+                    patches.stride,
+                    patches.padding,
+                )
                 self.blocks = [Block(block, dtype, attend) for block in trunk.blocks]
                 self.coarse = [in_dtype(conv, dtype) for conv in convs[:2]]  # strides 32 and 16
                 self.fine = [merged(convs[3], decoder.conv_s0, dtype), merged(convs[2], decoder.conv_s1, dtype)]
@@ -80,8 +89,10 @@ class ImageEncoder:
         if pixels.shape not in self._embedding:
             trunk = self.network.image_encoder.trunk
             conv = trunk.patch_embed.proj
-            cells = [(side + 2 * pad - kernel) // stride + 1
-                     for side, pad, kernel, stride in zip(pixels.shape[2:], conv.padding, conv.kernel_size, conv.stride)]
+            cells = [
+                (side + 2 * pad - kernel) // stride + 1
+                for side, pad, kernel, stride in zip(pixels.shape[2:], conv.padding, conv.kernel_size, conv.stride)
+            ]
             self._embedding = {pixels.shape: trunk._get_pos_embed(cells).contiguous()}
         return self._embedding[pixels.shape]
 
@@ -102,11 +113,18 @@ def put_together_as_usual(network: SAM2Base) -> bool:
     encoder = network.image_encoder
     trunk, neck = encoder.trunk, encoder.neck
     return (
-        network.use_high_res_features_in_sam and encoder.scalp == 1 and len(neck.convs) == 4
-        and neck.fpn_top_down_levels == [2, 3] and neck.fuse_type == "sum" and neck.fpn_interp_model == "nearest"
-        and not trunk.training and all(conv.conv.kernel_size == (1, 1) for conv in neck.convs)
+        network.use_high_res_features_in_sam
+        and encoder.scalp == 1
+        and len(neck.convs) == 4
+        and neck.fpn_top_down_levels == [2, 3]
+        and neck.fuse_type == "sum"
+        and neck.fpn_interp_model == "nearest"
+        and not trunk.training
+        and all(conv.conv.kernel_size == (1, 1) for conv in neck.convs)
         and all(len(block.mlp.layers) == 2 and block.window_size % 2 == 0 for block in trunk.blocks if block.q_stride)
-        and all(block.q_stride in (None, (2, 2), [2, 2]) for block in trunk.blocks) and network.image_size % 32 == 0)
+        and all(block.q_stride in (None, (2, 2), [2, 2]) for block in trunk.blocks)
+        and network.image_size % 32 == 0
+    )
 
 
 def merged(first: torch.nn.Conv2d, second: torch.nn.Conv2d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

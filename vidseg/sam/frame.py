@@ -51,8 +51,12 @@ class FrameMasks:
 def join(parts: list[FrameMasks]) -> FrameMasks:
     """Several results on one frame as one."""
     return FrameMasks(
-        [i for part in parts for i in part.ids], *(
-            torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "ious", "object_scores", "pointers")))
+        [i for part in parts for i in part.ids],
+        *(
+            torch.cat([getattr(part, name) for part in parts])
+            for name in ("logits", "ious", "object_scores", "pointers")
+        ),
+    )
 
 
 def enlarged(logits: Tensor, height: int, width: int) -> np.ndarray:

@@ -18,16 +18,20 @@ from vidseg.sam.attention import LOG2_E, Layer, MemoryAttention
 # attention wants all widths equal; cuDNN takes keys wider than 128 on Hopper and Blackwell only, from version 9.22 on,
 # where torch would prefer it; the memory-efficient kernel takes values of any width that is a multiple of 16 bytes, on
 # every GPU and in float32 as well. Plain matrix products are for devices without it, and for the CPU. (Values padded to
-# 256 would let flash attention in, for 1.6 times the arithmetic. `scripts/benchmark_gpu.py kernels` times them all.)
+# 256 would let flash attention in, for 1.6 times the arithmetic. `scripts/benchmarks/gpu.py kernels` times them all.)
 READING = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 class FusedMemoryAttention(MemoryAttention):
     """`MemoryAttention` without blocks; made and called alike."""
 
-    def __call__(self, frame: Tensor, position: Tensor, memory: Tensor, memory_position: Tensor, pointers: int) -> Tensor:
+    def __call__(
+        self, frame: Tensor, position: Tensor, memory: Tensor, memory_position: Tensor, pointers: int
+    ) -> Tensor:
         tokens = frame + 0.1 * position if self.pos_enc_at_input else frame
-        places, memory = (x.to(self.dtype).transpose(1, 2).contiguous() for x in (memory + memory_position, memory))  # [B, K, 64]
+        places, memory = (
+            x.to(self.dtype).transpose(1, 2).contiguous() for x in (memory + memory_position, memory)
+        )  # [B, K, 64]
         for number, layer in enumerate(self.layers):
             tokens = tokens + self._own(layer, self._normed(tokens, layer.norm1))
             if number == 0:

@@ -32,7 +32,9 @@ class Block:
         self.block, self.dtype, self._attend = block, dtype, attend
         self.heads = block.attn.num_heads
         hidden, out = block.mlp.layers
-        self.qkv, self.proj, self.hidden, self.out = (in_dtype(layer, dtype) for layer in (block.attn.qkv, block.attn.proj, hidden, out))
+        self.qkv, self.proj, self.hidden, self.out = (
+            in_dtype(layer, dtype) for layer in (block.attn.qkv, block.attn.proj, hidden, out)
+        )
         self.shortcut = in_dtype(block.proj, dtype) if block.dim != block.dim_out else None
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -47,13 +49,17 @@ class Block:
     def _rows(self, x: Tensor) -> int:
         """How many rows of x to take at once: whole windows."""
         step = self.block.window_size or 1
-        hidden = x.shape[2] * len(self.hidden[0]) * self.dtype.itemsize  # a block that pools has a quarter of it: never mind
+        hidden = (
+            x.shape[2] * len(self.hidden[0]) * self.dtype.itemsize
+        )  # a block that pools has a quarter of it: never mind
         return max(1, STRIPE_BYTES // hidden // step) * step
 
     def _attention(self, x: Tensor) -> Tensor:
         """Attention with its shortcut; x must be cut between windows."""
         block, window, stride = self.block, self.block.window_size, 1
-        tokens = F.layer_norm(x, block.norm1.normalized_shape, block.norm1.weight, block.norm1.bias, block.norm1.eps).to(self.dtype)
+        tokens = F.layer_norm(
+            x, block.norm1.normalized_shape, block.norm1.weight, block.norm1.bias, block.norm1.eps
+        ).to(self.dtype)
         shortcut = x if self.shortcut is None else F.linear(tokens, *self.shortcut)
         size = tokens.shape[1:3]
         if window:

@@ -84,7 +84,9 @@ class MemoryBank:
     def object_pointers(self, index: int, reverse: bool) -> list[tuple[int, Tensor]]:
         """Object pointers that frame `index` attends to, each with its distance in frames along the direction of travel."""
         sign = -1 if reverse else 1
-        read = [((index - t) * sign, memory.pointer) for t, memory in self.conditioning.items() if (index - t) * sign >= 0]
+        read = [
+            ((index - t) * sign, memory.pointer) for t, memory in self.conditioning.items() if (index - t) * sign >= 0
+        ]
         for distance in range(1, self.pointer_size + 1):
             pointer = self.pointers.get(index - sign * distance)
             if pointer is not None:

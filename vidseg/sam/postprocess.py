@@ -36,7 +36,9 @@ def fill_holes(logits: Tensor) -> Tensor:
             hole[:] = small[labels]
     if not holes.any():
         return logits
-    return torch.where(torch.from_numpy(holes)[:, None].to(logits.device), torch.tensor(0.1, device=logits.device), logits)
+    return torch.where(
+        torch.from_numpy(holes)[:, None].to(logits.device), torch.tensor(0.1, device=logits.device), logits
+    )
 
 
 def small_pieces(inside: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidseg.prompts.geometry import Box, MaskPrompt, Points, Prompt, as_clicks
 from vidseg.sam.bank_file import read_banks, write_banks
 from vidseg.sam.batch import batch_limit, cut
 from vidseg.sam.compiled import Compiled
@@ -25,7 +26,6 @@ from vidseg.sam.encoder import ImageEncoder
 from vidseg.sam.frame import FrameFeatures, FrameMasks, join
 from vidseg.sam.memory import Memory, MemoryBank
 from vidseg.sam.postprocess import fill_holes
-from vidseg.sam.prompts import Box, MaskPrompt, Points, Prompt, as_clicks
 from vidseg.sam.step import Step
 from vidseg.sam.still import Candidates, candidates
 from vidseg.sam.upload import Upload, on_device
@@ -66,7 +66,9 @@ class Propagator:
         self._full_step = None
         if compile:
             self._encoder.run = Compiled(self._encoder.run, self.device)
-            self._full_step = Compiled((self._step if fused else Step(network, dtype, fused=True)).__call__, self.device)
+            self._full_step = Compiled(
+                (self._step if fused else Step(network, dtype, fused=True)).__call__, self.device
+            )
         self._upload = Upload(self.device)
         self._mean, self._std = torch.tensor([MEAN, STD], device=self.device)[..., None, None]
 
@@ -97,7 +99,12 @@ class Propagator:
 
     @torch.inference_mode()
     def prompt(
-        self, features: FrameFeatures, index: int, prompts: Mapping[int, Prompt], reverse: bool = False, lasting: bool = False
+        self,
+        features: FrameFeatures,
+        index: int,
+        prompts: Mapping[int, Prompt],
+        reverse: bool = False,
+        lasting: bool = False,
     ) -> FrameMasks:
         """Point at objects on frame `index`, by id.
 
@@ -117,7 +124,9 @@ class Propagator:
         return join(results)
 
     @torch.inference_mode()
-    def candidates(self, features: FrameFeatures, prompt: Box | Points, before: Tensor | None = None, several: bool | None = None) -> Candidates:
+    def candidates(
+        self, features: FrameFeatures, prompt: Box | Points, before: Tensor | None = None, several: bool | None = None
+    ) -> Candidates:
         """What a prompt may mean on a frame of which nothing is remembered, before or after (see `vidseg.sam.still`)."""
         with self._autocast():
             return candidates(self.network, features, prompt, before, several)
@@ -142,12 +151,18 @@ class Propagator:
                     fused = self._step.read(features.top, features.position, *self._remembered(index, [bank], reverse))
                 before = bank.logits[None, None].clamp(-32, 32) if bank.latest == index else None
                 outputs = network._forward_sam_heads(
-                    fused, point_inputs=clicks, mask_inputs=before, high_res_features=features.high_res,
-                    multimask_output=network._use_multimask(not correction, clicks))
+                    fused,
+                    point_inputs=clicks,
+                    mask_inputs=before,
+                    high_res_features=features.high_res,
+                    multimask_output=network._use_multimask(not correction, clicks),
+                )
             _, _, ious, low_res, _, pointer, score = outputs
             low_res = fill_holes(low_res)
             # The frame is remembered as the user saw it: holes filled, clicks binarised.
-            high_res = F.interpolate(low_res, (network.image_size, network.image_size), mode="bilinear", align_corners=False)
+            high_res = F.interpolate(
+                low_res, (network.image_size, network.image_size), mode="bilinear", align_corners=False
+            )
             written = self._step.write(features.top, high_res, score, binary=network.binarize_mask_from_pts_for_mem_enc)
         memory = Memory(written[0].clone(), pointer[0].clone())
         (bank.add_recent if correction and not lasting else bank.add_conditioning)(index, memory)
@@ -186,7 +201,9 @@ class Propagator:
         _, rows, pointers, _ = remembered
         step = self._step_for(rows.shape[1], pointers.shape[1])
         with self._autocast():
-            low_res, ious, scores, pointers, written = step(features.top, features.position, features.high_res, *remembered)
+            low_res, ious, scores, pointers, written = step(
+                features.top, features.position, features.high_res, *remembered
+            )
         low_res = fill_holes(low_res)
         for bank, memory, pointer, logits in zip(banks, written, pointers, low_res):
             # Copies, so that a removed object frees its share of the batch.
@@ -207,7 +224,9 @@ class Propagator:
         other.banks = {}
         for object_id in ids:
             bank = self.banks[object_id]
-            other.banks[object_id] = start = replace(self._empty_bank(), conditioning=dict(bank.conditioning), latest=bank.latest, logits=bank.logits)
+            other.banks[object_id] = start = replace(
+                self._empty_bank(), conditioning=dict(bank.conditioning), latest=bank.latest, logits=bank.logits
+            )
             if bank.latest in bank.recent:
                 start.add_conditioning(bank.latest, bank.recent[bank.latest])
         return other
@@ -222,7 +241,11 @@ class Propagator:
         Raises InputError if the file is none, or comes from a network with other sizes.
         """
         network, cells = self.network, self.network.sam_image_embedding_size
-        shapes = {"features": (network.mem_dim, cells, cells), "pointer": (network.hidden_dim,), "logits": (4 * cells, 4 * cells)}
+        shapes = {
+            "features": (network.mem_dim, cells, cells),
+            "pointer": (network.hidden_dim,),
+            "logits": (4 * cells, 4 * cells),
+        }
         self.banks = read_banks(path, self._empty_bank(), shapes, self.device)
 
     def _empty_bank(self) -> MemoryBank:
@@ -240,7 +263,8 @@ class Propagator:
             torch.stack([torch.cat([memory.features.flatten(1) for _, memory in read], 1) for read in spatial]),
             on_device([[row for row, _ in read] for read in spatial], self.device),
             torch.stack([torch.stack([pointer for _, pointer in read]) for read in pointers]),
-            on_device([[distance for distance, _ in read] for read in pointers], self.device))
+            on_device([[distance for distance, _ in read] for read in pointers], self.device),
+        )
 
     def _network_mask(self, mask: np.ndarray) -> Tensor:
         """A mask prompt at the network's size: [1, 1, S, S] float 0 or 1."""

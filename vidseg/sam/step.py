@@ -31,11 +31,20 @@ class Step:
         self.network, self.dtype, self.fused = network, dtype, fused
         cells = network.sam_image_embedding_size
         self._attention = (FusedMemoryAttention if fused else MemoryAttention)(network.memory_attention, cells, dtype)
-        place = network.memory_encoder.position_encoding(torch.empty(1, 1, cells, cells, device=network.maskmem_tpos_enc.device))
+        place = network.memory_encoder.position_encoding(
+            torch.empty(1, 1, cells, cells, device=network.maskmem_tpos_enc.device)
+        )
         self._memory_position = place.flatten(2)[:, :, None]  # [1, 64, 1, h·w], the same for every memory
 
     def __call__(
-        self, top: Tensor, position: Tensor, high_res: list[Tensor], memory: Tensor, rows: Tensor, pointers: Tensor, distances: Tensor
+        self,
+        top: Tensor,
+        position: Tensor,
+        high_res: list[Tensor],
+        memory: Tensor,
+        rows: Tensor,
+        pointers: Tensor,
+        distances: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """The masks of B objects on a frame, and their memories of it. Takes what `read` takes, and the features for the decoder.
 
@@ -46,10 +55,13 @@ class Step:
         network = self.network
         fused = self.read(top, position, memory, rows, pointers, distances)
         _, _, ious, low_res, large, pointers, scores = network._forward_sam_heads(
-            fused, high_res_features=high_res, multimask_output=network._use_multimask(False, None))
+            fused, high_res_features=high_res, multimask_output=network._use_multimask(False, None)
+        )
         return low_res, ious, scores, pointers, self.write(top, large, scores, binary=False)
 
-    def read(self, top: Tensor, position: Tensor, memory: Tensor, rows: Tensor, pointers: Tensor, distances: Tensor) -> Tensor:
+    def read(
+        self, top: Tensor, position: Tensor, memory: Tensor, rows: Tensor, pointers: Tensor, distances: Tensor
+    ) -> Tensor:
         """Fuse a frame with the memories of B objects whose banks have one shape: [B, C, h, w].
 
         (`SAM2Base._prepare_memory_conditioned_features` for objects that need not share their frame numbers.)
@@ -66,8 +78,12 @@ class Step:
         memory_position = (self._memory_position + temporal[..., None]).flatten(2)  # [B, 64, M·h·w]
         tokens, token_position = self._pointer_tokens(pointers, distances)
         fused = self._attention(
-            top.flatten(2).transpose(1, 2), position, torch.cat([memory.to(self.dtype), tokens.to(self.dtype)], 2),
-            torch.cat([memory_position, token_position], 2), pointers=tokens.shape[2])
+            top.flatten(2).transpose(1, 2),
+            position,
+            torch.cat([memory.to(self.dtype), tokens.to(self.dtype)], 2),
+            torch.cat([memory_position, token_position], 2),
+            pointers=tokens.shape[2],
+        )
         return fused.transpose(1, 2).unflatten(2, top.shape[-2:])
 
     def _pointer_tokens(self, pointers: Tensor, distances: Tensor) -> tuple[Tensor, Tensor]:

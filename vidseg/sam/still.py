@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidseg.prompts.geometry import Box, Points, as_clicks
 from vidseg.sam.frame import FrameFeatures
-from vidseg.sam.prompts import Box, Points, as_clicks
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
@@ -38,7 +38,11 @@ class Candidates:
 
 
 def candidates(
-    network: SAM2Base, features: FrameFeatures, prompt: Box | Points, before: Tensor | None = None, several: bool | None = None
+    network: SAM2Base,
+    features: FrameFeatures,
+    prompt: Box | Points,
+    before: Tensor | None = None,
+    several: bool | None = None,
 ) -> Candidates:
     """Ask prompt encoder and mask decoder (`SAM2ImagePredictor._predict`).
 
@@ -58,10 +62,17 @@ def candidates(
     if before is not None:
         before = before.float()[None, None].clamp(-FED_BACK, FED_BACK)
         if before.shape[-2:] != encoder.mask_input_size:
-            before = F.interpolate(before, encoder.mask_input_size, mode="bilinear", align_corners=False, antialias=True)
+            before = F.interpolate(
+                before, encoder.mask_input_size, mode="bilinear", align_corners=False, antialias=True
+            )
     sparse, dense = encoder(points=(clicks["point_coords"], clicks["point_labels"]), boxes=None, masks=before)
     logits, ious, _, _ = network.sam_mask_decoder(
         image_embeddings=features.top + network.no_mem_embed.permute(1, 2, 0)[..., None],
-        image_pe=encoder.get_dense_pe(), sparse_prompt_embeddings=sparse, dense_prompt_embeddings=dense,
-        multimask_output=several, repeat_image=False, high_res_features=features.high_res)
+        image_pe=encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=several,
+        repeat_image=False,
+        high_res_features=features.high_res,
+    )
     return Candidates(logits[0].float(), ious[0].float())

@@ -23,8 +23,8 @@ from vidseg.web.sessions import Media, Session, Sessions
 from vidseg.web.turns import Turns
 
 if TYPE_CHECKING:
+    from vidseg.image.embedded import EmbeddedImage
     from vidseg.model import Model
-    from vidseg.segmenting import EmbeddedImage
 
 STATIC = Path(__file__).parent / "static"
 HEADERS = [
@@ -32,7 +32,10 @@ HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 ]
-POLICY = (b"content-security-policy", b"default-src 'self'; img-src 'self' blob: data:; style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'")
+POLICY = (
+    b"content-security-policy",
+    b"default-src 'self'; img-src 'self' blob: data:; style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'",
+)
 
 
 class Server:
@@ -62,10 +65,14 @@ class Server:
     def check_visitor(self, request: Request) -> None:
         """HTTPException for who may not begin a session: a page elsewhere, or somebody without the token."""
         if request.headers.get("sec-fetch-site") == "cross-site":
-            raise HTTPException(403, "another page may not begin a session here; open the address that vidseg serve printed")
+            raise HTTPException(
+                403, "another page may not begin a session here; open the address that vidseg serve printed"
+            )
         given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         if self._token is not None and not secrets.compare_digest(given.encode(), self._token.encode()):
-            raise HTTPException(401, "this server wants its token; open the address that it printed", {"WWW-Authenticate": "Bearer"})
+            raise HTTPException(
+                401, "this server wants its token; open the address that it printed", {"WWW-Authenticate": "Bearer"}
+            )
 
     def embedded(self, media: Media, index: int) -> EmbeddedImage:
         """A frame, encoded; the latest ones are kept. For who has the turn. IndexError past the end."""
@@ -139,7 +146,9 @@ class Headers:
         await self._app(scope, receive, sending if scope["type"] == "http" else send)
 
 
-def create_app(model: Model, *, token: str | None = None, idle_s: float = 1800, hosts: Sequence[str] | None = None) -> FastAPI:
+def create_app(
+    model: Model, *, token: str | None = None, idle_s: float = 1800, hosts: Sequence[str] | None = None
+) -> FastAPI:
     """The web application for one model.
 
     Args:

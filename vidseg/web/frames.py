@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from vidseg.video import Clip, Frame
+    from vidseg.io.clip import Clip, Frame
 
 NEAR = 24  # frames that are rather decoded and dropped than sought
 

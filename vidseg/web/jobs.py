@@ -11,7 +11,6 @@ from pathlib import Path
 
 from vidseg.errors import VidsegError
 
-
 ENOUGH = 12  # frames after which their rate says something: the first ones wait for a second look of the detector
 
 
@@ -93,7 +92,14 @@ class Job:
         rate = self.done / seconds if seconds > 0 and self.done >= (1 if self.ended else ENOUGH) else None
         left = (self.total - self.done) / rate if rate and self.total and not self.ended else None
         return {
-            "job": self.id, "kind": self.kind, "state": self.state, "done": self.done, "total": self.total,
-            "frames_per_second": rate and round(rate, 2), "seconds_left": None if left is None else round(max(0.0, left), 1),
-            "doing": self.doing, "detail": self.detail, "file": self.name if self.file else None,
+            "job": self.id,
+            "kind": self.kind,
+            "state": self.state,
+            "done": self.done,
+            "total": self.total,
+            "frames_per_second": rate and round(rate, 2),
+            "seconds_left": None if left is None else round(max(0.0, left), 1),
+            "doing": self.doing,
+            "detail": self.detail,
+            "file": self.name if self.file else None,
         }

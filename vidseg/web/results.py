@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING
 from fastapi import HTTPException
 
 import vidseg
-from vidseg.drawing.looks import look_for
-from vidseg.export import FORMATS
-from vidseg.tracks import TracksWriter, frame_of, header_of, read_tracks
+from vidseg.exporters.export import FORMATS
+from vidseg.rendering.looks import look_for
+from vidseg.tracks.file import TracksWriter, frame_of, header_of, read_tracks
 from vidseg.web.jobs import Job
 from vidseg.web.schemas import Wanted
 from vidseg.web.sessions import Media, Session
 
 if TYPE_CHECKING:
     from vidseg.model import Model
-    from vidseg.tracks import TrackedFrame
+    from vidseg.tracks.frame import TrackedFrame
 
 IMAGE_KINDS = ("overlay", "tracks", "masks", "cutout")
-RENDERED = {"overlay": ("overlay", ".tracked.mp4"), "cutout": ("cutout", ".cutout.mov"), "matte": ("matte", ".matte.mp4"), "sheet": ("sheet", ".sheet.png")}
+RENDERED = {
+    "overlay": ("overlay", ".tracked.mp4"),
+    "cutout": ("cutout", ".cutout.mov"),
+    "matte": ("matte", ".matte.mp4"),
+    "sheet": ("sheet", ".sheet.png"),
+}
 VIDEO_KINDS = ("tracks", "masks", *RENDERED)
 
 
@@ -101,7 +106,9 @@ def frame_from(media: Media, wanted: Wanted) -> TrackedFrame:
 
 def write_tracks(path: Path, media: Media, model: Model, frames: list[TrackedFrame]) -> None:
     info = media.clip.info
-    with TracksWriter(path, header_of(media.name, info.width, info.height, info.frame_rate, info.time_base, media.text, model.names)) as writer:
+    with TracksWriter(
+        path, header_of(media.name, info.width, info.height, info.frame_rate, info.time_base, media.text, model.names)
+    ) as writer:
         for frame in frames:
             writer.write(frame)
 
@@ -109,9 +116,9 @@ def write_tracks(path: Path, media: Media, model: Model, frames: list[TrackedFra
 def image_result(media: Media, frame: TrackedFrame, tracks: Path, wanted: Wanted, job: Job) -> Path:
     import numpy as np
 
-    from vidseg.drawing.cutout import cut_out, soft_alpha
-    from vidseg.media.images import write_png
-    from vidseg.render import draw
+    from vidseg.io.images import write_png
+    from vidseg.rendering.cutout import cut_out, soft_alpha
+    from vidseg.rendering.render import draw
 
     kind, folder = wanted.kind, job.folder
     if kind == "tracks":
@@ -153,7 +160,9 @@ def video_result(media: Media, tracks: Path, wanted: Wanted, job: Job, how: dict
         look, suffix = RENDERED[kind]
         target, drawing = job.folder / f"result{suffix}", wanted.drawing
         if kind == "overlay":
-            target = job.folder / (f"result.tracked.{drawing.file}" if drawing.frame is None else f"result.frame{drawing.frame}.png")
+            target = job.folder / (
+                f"result.tracked.{drawing.file}" if drawing.frame is None else f"result.frame{drawing.frame}.png"
+            )
         vidseg.render(media.path, tracks, target, kind=look, progress=job.progress, **how)
         return target
     return exported(media, tracks, wanted, job)
@@ -177,12 +186,18 @@ def zipped_masks(tracks: Path, target: Path, job: Job | None) -> Path:
 
 def exported(media: Media, tracks: Path, wanted: Wanted, job: Job) -> Path:
     """One file: what is a folder, or several files, in an archive."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(media.name).stem)[:60].strip("_") or "clip"  # of images, in a folder of ours
+    name = (
+        re.sub(r"[^A-Za-z0-9_-]+", "_", Path(media.name).stem)[:60].strip("_") or "clip"
+    )  # of images, in a folder of ours
     target = job.folder / "written" / f"result{FORMATS[wanted.kind].suffix}"
     target.parent.mkdir()
-    written = vidseg.export(tracks, wanted.kind, target, clip=media.path, name=name, progress=job.progress, **wanted.sampling.model_dump())
+    written = vidseg.export(
+        tracks, wanted.kind, target, clip=media.path, name=name, progress=job.progress, **wanted.sampling.model_dump()
+    )
     if target.is_dir() or len(written) > 1:
-        packed = shutil.make_archive(str(job.folder / target.name.removesuffix(".json")), "zip", target if target.is_dir() else target.parent)
+        packed = shutil.make_archive(
+            str(job.folder / target.name.removesuffix(".json")), "zip", target if target.is_dir() else target.parent
+        )
         shutil.rmtree(target.parent)
         return Path(packed)
     return target

@@ -12,12 +12,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 
 import vidseg
-from vidseg.drawing.looks import DEFAULT, STYLES
-from vidseg.drawing.palette import PALETTE
-from vidseg.export import FORMATS
-from vidseg.media.codecs import codecs_of
+from vidseg.exporters.export import FORMATS
+from vidseg.io.codecs import codecs_of
+from vidseg.rendering.looks import DEFAULT, STYLES
+from vidseg.rendering.palette import PALETTE
 from vidseg.samples import SAMPLES, sample
-from vidseg.tracks import record_of
+from vidseg.tracks.file import record_of
 from vidseg.web import limits, schemas
 from vidseg.web.events import events
 from vidseg.web.results import check_wanted, make
@@ -25,7 +25,10 @@ from vidseg.web.runs import check_request, track
 from vidseg.web.sessions import Media, Session
 from vidseg.web.uploads import admit, receive
 
-ERRORS = {code: {"description": what} for code, what in {404: "gone, or never there", 422: "it cannot be done: `detail` says why"}.items()}
+ERRORS = {
+    code: {"description": what}
+    for code, what in {404: "gone, or never there", 422: "it cannot be done: `detail` says why"}.items()
+}
 router = APIRouter(prefix="/api", responses=ERRORS)
 
 
@@ -50,16 +53,32 @@ def info(request: Request) -> dict:
     """What this server has, and what it allows."""
     server = the_server(request)
     return {
-        "version": vidseg.__version__, "model": server.model.names, "token_needed": server.token_needed, "palette": list(PALETTE),
-        "formats": list(FORMATS), "image_formats": [name for name, one in FORMATS.items() if one.images], "styles": list(STYLES), "usual_styles": list(DEFAULT),
+        "version": vidseg.__version__,
+        "model": server.model.names,
+        "token_needed": server.token_needed,
+        "palette": list(PALETTE),
+        "formats": list(FORMATS),
+        "image_formats": [name for name, one in FORMATS.items() if one.images],
+        "styles": list(STYLES),
+        "usual_styles": list(DEFAULT),
         "codecs": {suffix: codecs_of(f".{suffix}") for suffix in ("mp4", "webm", "gif")},
-        "samples": [{"name": name, "kind": "video" if name.endswith(".mp4") else "image", "prompt": prompt} for name, prompt in SAMPLES.items()],
+        "samples": [
+            {"name": name, "kind": "video" if name.endswith(".mp4") else "image", "prompt": prompt}
+            for name, prompt in SAMPLES.items()
+        ],
         "limits": {"bytes": limits.BYTES, "pixels": limits.PIXELS, "seconds": limits.SECONDS},
     }
 
 
-@router.post("/sessions", status_code=201, responses={
-    401: {"description": "the token is missing or wrong"}, 403: {"description": "asked by a page elsewhere"}, 429: {"description": "too many visitors"}})
+@router.post(
+    "/sessions",
+    status_code=201,
+    responses={
+        401: {"description": "the token is missing or wrong"},
+        403: {"description": "asked by a page elsewhere"},
+        429: {"description": "too many visitors"},
+    },
+)
 def begin(request: Request) -> schemas.SessionAnswer:
     """Begin a session. Its name is a secret: whoever knows it sees its files. Send `Authorization: Bearer TOKEN` if the server has one."""
     server = the_server(request)
@@ -74,12 +93,28 @@ def end(session: Visitor, request: Request) -> Response:
     return Response(status_code=204)
 
 
-UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 
 
-@router.post("/sessions/{session}/media", status_code=201, openapi_extra=UPLOAD, responses={
-    408: {"description": "too slow"}, 409: {"description": "too many files"}, 413: {"description": "too large"}, 415: {"description": "neither a picture nor a clip"}})
-async def upload(session: Visitor, request: Request, name: Annotated[str, Query(max_length=300)] = "upload") -> schemas.MediaAnswer:
+@router.post(
+    "/sessions/{session}/media",
+    status_code=201,
+    openapi_extra=UPLOAD,
+    responses={
+        408: {"description": "too slow"},
+        409: {"description": "too many files"},
+        413: {"description": "too large"},
+        415: {"description": "neither a picture nor a clip"},
+    },
+)
+async def upload(
+    session: Visitor, request: Request, name: Annotated[str, Query(max_length=300)] = "upload"
+) -> schemas.MediaAnswer:
     """Send a picture or a clip as the body of the request: `curl --data-binary @clip.mp4 '…/media?name=clip.mp4'`."""
     with session.receiving() as room:
         folder = session.place()
@@ -122,7 +157,11 @@ def remove(session: Visitor, media: File, request: Request) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/sessions/{session}/media/{media}/frames/{index}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}, 416: {"description": "past the end"}})
+@router.get(
+    "/sessions/{session}/media/{media}/frames/{index}",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, 416: {"description": "past the end"}},
+)
 def frame(media: File, index: int) -> Response:
     """A frame as a JPEG, upright, with all its pixels."""
     import cv2
@@ -163,7 +202,14 @@ def segment(media: File, wanted: schemas.Segment, request: Request) -> schemas.S
     return schemas.Segmented(objects=objects, best_score=best, seconds=seconds)
 
 
-@router.post("/sessions/{session}/media/{media}/track", status_code=202, responses={409: {"description": "it is being tracked, or must be tracked first"}, 429: {"description": "too many jobs"}})
+@router.post(
+    "/sessions/{session}/media/{media}/track",
+    status_code=202,
+    responses={
+        409: {"description": "it is being tracked, or must be tracked first"},
+        429: {"description": "too many jobs"},
+    },
+)
 def start_tracking(session: Visitor, media: File, wanted: schemas.Track, request: Request) -> schemas.JobStarted:
     """Follow objects through a clip. Listen to the job's events for the masks."""
     server = the_server(request)
@@ -173,7 +219,11 @@ def start_tracking(session: Visitor, media: File, wanted: schemas.Track, request
     return schemas.JobStarted(job=job.id)
 
 
-@router.post("/sessions/{session}/media/{media}/results", status_code=202, responses={409: {"description": "it must be tracked first"}, 429: {"description": "too many jobs"}})
+@router.post(
+    "/sessions/{session}/media/{media}/results",
+    status_code=202,
+    responses={409: {"description": "it must be tracked first"}, 429: {"description": "too many jobs"}},
+)
 def start_result(session: Visitor, media: File, wanted: schemas.Wanted, request: Request) -> schemas.JobStarted:
     """Make a file to take away: when the job is done, get its `file`."""
     server = the_server(request)
@@ -197,8 +247,14 @@ def cancel(session: Visitor, job: str) -> schemas.JobAnswer:
     return schemas.JobAnswer(**found.described())
 
 
-@router.get("/sessions/{session}/jobs/{job}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
-async def listen(session: Visitor, job: str, request: Request, last_event_id: Annotated[str | None, Header()] = None) -> StreamingResponse:
+@router.get(
+    "/sessions/{session}/jobs/{job}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def listen(
+    session: Visitor, job: str, request: Request, last_event_id: Annotated[str | None, Header()] = None
+) -> StreamingResponse:
     """Server-sent events: `frame` with the masks of one frame, `progress`, and at last `end`."""
     found = session.job(job)
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdecimal() else 0
@@ -207,10 +263,16 @@ async def listen(session: Visitor, job: str, request: Request, last_event_id: An
         the_server(request).sessions.find(session.id)  # a session in which somebody listens is not idle
         return not the_server(request).closing
 
-    return StreamingResponse(events(found, after, alive), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return StreamingResponse(
+        events(found, after, alive), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+    )
 
 
-@router.get("/sessions/{session}/jobs/{job}/file", response_class=FileResponse, responses={409: {"description": "it is not done"}})
+@router.get(
+    "/sessions/{session}/jobs/{job}/file",
+    response_class=FileResponse,
+    responses={409: {"description": "it is not done"}},
+)
 def file(session: Visitor, job: str) -> FileResponse:
     """The file that a job has made."""
     found = session.job(job)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException
 
+from vidseg.detection.phrases import parse_phrases
 from vidseg.errors import InputError
-from vidseg.phrases import parse_phrases
-from vidseg.tracks import TracksWriter, header_of, read_tracks, record_of
+from vidseg.tracks.file import TracksWriter, header_of, read_tracks, record_of
 from vidseg.web.jobs import Cancelled, Job
 from vidseg.web.schemas import Track
 from vidseg.web.sessions import Media
@@ -32,7 +32,7 @@ class Start:
 
 def check_request(media: Media, request: Track) -> None:
     """HTTPException or InputError for a run that cannot begin."""
-    from vidseg.pointing import fitted, object_prompt
+    from vidseg.prompts.object_prompt import fitted, object_prompt
 
     if media.kind != "video":
         raise HTTPException(422, "this is an image; segment it instead")
@@ -49,12 +49,17 @@ def check_request(media: Media, request: Track) -> None:
     for index, some in request.prompts.items():
         fitted([object_prompt(one.model_dump(exclude_none=True)) for one in some], info.width, info.height)
         if request.from_frame is not None and int(index) < request.from_frame:
-            raise HTTPException(422, f"there are prompts on frame {index}, before frame {request.from_frame}, where the correction begins")
+            raise HTTPException(
+                422,
+                f"there are prompts on frame {index}, before frame {request.from_frame}, where the correction begins",
+            )
 
 
 def track(media: Media, job: Job, model: Model, turns: Turns, request: Track) -> None:
     """Track a clip into its tracks file. Raises Cancelled when the job is, with the frames kept that had been made."""
-    prompts = {int(index): [one.model_dump(exclude_none=True) for one in some] for index, some in request.prompts.items()}
+    prompts = {
+        int(index): [one.model_dump(exclude_none=True) for one in some] for index, some in request.prompts.items()
+    }
     phrases, start, reserved = parse_phrases(request.text) if request.text else [], None, set()
     if request.from_frame is not None:
         start = going_on(media, request.from_frame, prompts, frozenset(request.without))
@@ -70,7 +75,14 @@ def track(media: Media, job: Job, model: Model, turns: Turns, request: Track) ->
         turns.between()
 
     with media.errors():
-        run = model.track(media.clip, phrases or None, prompts=start.prompts if start else prompts, start=start.time if start else None, reserved=reserved, between=between)
+        run = model.track(
+            media.clip,
+            phrases or None,
+            prompts=start.prompts if start else prompts,
+            start=start.time if start else None,
+            reserved=reserved,
+            between=between,
+        )
         header = header_of(media.name, info.width, info.height, info.frame_rate, info.time_base, phrases, model.names)
         ended = None
         with TracksWriter(media.tracks, header) as writer:
@@ -143,11 +155,15 @@ def going_on(media: Media, frame: int, corrections: dict[int, list[dict]], witho
                 continue
             if number in corrected:
                 corrected[number].setdefault("label", one["label"])
-            if (record["frame"] == frame and number not in corrected) or (record["frame"] < frame and number not in begun):
+            if (record["frame"] == frame and number not in corrected) or (
+                record["frame"] < frame and number not in begun
+            ):
                 prompts.setdefault(record["frame"], []).append(known)
                 begun.add(number)
     if not prompts:
-        raise InputError(f"no object is near frame {frame}: nothing to go on from; point at one, or track the whole clip")
+        raise InputError(
+            f"no object is near frame {frame}: nothing to go on from; point at one, or track the whole clip"
+        )
     return Start(max(0.0, start - media.clip.first_time), prompts)
 
 

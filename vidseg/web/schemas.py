@@ -21,7 +21,10 @@ class Strict(BaseModel):
 class Mask(Strict):
     """A mask as COCO's compressed run lengths, column by column."""
 
-    size: Annotated[list[Annotated[int, Field(ge=1, le=limits.PIXELS)]], Field(min_length=2, max_length=2, description="height, width")]
+    size: Annotated[
+        list[Annotated[int, Field(ge=1, le=limits.PIXELS)]],
+        Field(min_length=2, max_length=2, description="height, width"),
+    ]
     counts: Annotated[str, Field(max_length=20_000_000)]
 
     @field_validator("size")
@@ -38,7 +41,10 @@ class Prompt(Strict):
     id: Id
     label: Label | None = None
     box: Annotated[list[Number], Field(min_length=4, max_length=4, description="x1, y1, x2, y2")] | None = None
-    points: Annotated[list[Annotated[list[Number], Field(min_length=2, max_length=2)]], Field(min_length=1, max_length=500)] | None = None
+    points: (
+        Annotated[list[Annotated[list[Number], Field(min_length=2, max_length=2)]], Field(min_length=1, max_length=500)]
+        | None
+    ) = None
     point_labels: Annotated[list[int], Field(description="1: on the object, 0: not on it")] | None = None
     mask: Mask | None = None
 
@@ -70,9 +76,12 @@ class Segmented(BaseModel):
 
 class Track(Strict):
     text: Text | None = None
-    prompts: Annotated[dict[Annotated[str, Field(pattern=r"^[0-9]{1,7}$")], list[Prompt]], Field(max_length=200)] = Field(
-        default={}, description="By number of the frame.")
-    from_frame: Annotated[int, Field(ge=0, description="Keep what was tracked before this frame, and go on from there.")] | None = None
+    prompts: Annotated[dict[Annotated[str, Field(pattern=r"^[0-9]{1,7}$")], list[Prompt]], Field(max_length=200)] = (
+        Field(default={}, description="By number of the frame.")
+    )
+    from_frame: (
+        Annotated[int, Field(ge=0, description="Keep what was tracked before this frame, and go on from there.")] | None
+    ) = None
     without: Annotated[list[Id], Field(max_length=10_000, description="With from_frame: objects that end there.")] = []
 
 
@@ -82,9 +91,14 @@ class Drawing(Strict):
     style: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=20)] | None = None
     color_by: Literal["id", "label"] = "id"
     opacity: Annotated[float, Field(ge=0, le=1)] | None = None
-    background: Annotated[str, Field(pattern=r"^(#[0-9a-fA-F]{6}|[a-zA-Z]{3,30})$", description="A colour.")] | None = None
+    background: Annotated[str, Field(pattern=r"^(#[0-9a-fA-F]{6}|[a-zA-Z]{3,30})$", description="A colour.")] | None = (
+        None
+    )
     side_by_side: bool = False
-    background_image: Annotated[str, Field(max_length=40, description="A picture of this session in place of a colour: its `media`.")] | None = None
+    background_image: (
+        Annotated[str, Field(max_length=40, description="A picture of this session in place of a colour: its `media`.")]
+        | None
+    ) = None
     height: Annotated[int, Field(ge=16, le=4320)] | None = None
     file: Literal["mp4", "webm", "gif", "png"] = "mp4"
     codec: Literal["h264", "h265", "vp9", "av1"] | None = None

@@ -23,7 +23,7 @@ from vidseg.web.frames import FrameReader
 from vidseg.web.jobs import Job
 
 if TYPE_CHECKING:
-    from vidseg.video import Clip
+    from vidseg.io.clip import Clip
 
 OPEN: set[Path] = set()  # folders of this process
 ROOT = "vidseg-serve-"  # and the number of the process: what a killed server has left behind is found by it
@@ -55,14 +55,22 @@ class Media:
         try:
             yield
         except VidsegError as error:
-            raise type(error)(str(error).replace(str(self.path), self.name).replace(str(self.tracks), "the tracks")) from None
+            raise type(error)(
+                str(error).replace(str(self.path), self.name).replace(str(self.tracks), "the tracks")
+            ) from None
 
     def described(self) -> dict:
         info = self.clip.info
         moving = self.kind == "video"
         return {
-            "media": self.id, "kind": self.kind, "name": self.name, "width": info.width, "height": info.height,
-            "frame_count": info.frame_count if moving else 1, "frame_rate": float(info.frame_rate), "duration": info.duration if moving else None,
+            "media": self.id,
+            "kind": self.kind,
+            "name": self.name,
+            "width": info.width,
+            "height": info.height,
+            "frame_count": info.frame_count if moving else 1,
+            "frame_rate": float(info.frame_rate),
+            "duration": info.duration if moving else None,
         }
 
 

@@ -15,9 +15,17 @@ from vidseg.errors import InputError
 from vidseg.web import limits
 
 if TYPE_CHECKING:
-    from vidseg.video import Clip, ClipInfo
+    from vidseg.io.clip import Clip, ClipInfo
 
-SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif", "GIF": ".gif"}  # Pillow's names
+SUFFIXES = {
+    "PNG": ".png",
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "WEBP": ".webp",
+    "BMP": ".bmp",
+    "TIFF": ".tif",
+    "GIF": ".gif",
+}  # Pillow's names
 # Of FFmpeg: only what carries its own pictures. A playlist would make it read other files of this machine, or addresses.
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,gif,ogg,mxf,h264,hevc"
 
@@ -58,8 +66,8 @@ def admit(path: Path) -> tuple[Path, str, Clip]:
         HTTPException: 413 for too many pixels or seconds, 415 for what is neither a picture nor a clip.
         InputError: it is damaged.
     """
-    from vidseg.media.images import read_image
-    from vidseg.video import Clip
+    from vidseg.io.clip import Clip
+    from vidseg.io.images import read_image
 
     picture = header_of_image(path)
     if picture is not None:
@@ -138,7 +146,9 @@ def check_container(path: Path) -> None:
             if context.width * context.height > limits.PIXELS:
                 raise too_many_pixels(context.width, context.height)
     except (av.FFmpegError, ValueError):
-        raise HTTPException(415, "this is neither a picture nor a video that can be read; choose another file") from None
+        raise HTTPException(
+            415, "this is neither a picture nor a video that can be read; choose another file"
+        ) from None
 
 
 def too_many_pixels(width: int, height: int) -> HTTPException:

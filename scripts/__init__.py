@@ -1,0 +1,1 @@
+"""Programs around the package; run them as `python -m scripts.…`."""

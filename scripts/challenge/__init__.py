@@ -1,0 +1,1 @@
+"""Clips where tracks get lost, and how well trackers do on them."""

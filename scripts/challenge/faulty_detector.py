@@ -1,0 +1,65 @@
+"""A detector that errs."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import supervision as sv
+
+
+class FaultyDetector:
+    """A detector that on some frames withholds boxes and on some invents them.
+
+    The faults of a frame follow from the seed and the frame's pixels alone: whoever asks, however often and in whatever
+    order, meets the same ones.
+
+    Args:
+        detector: the real one.
+        seed: of the faults.
+
+    Attributes:
+        best_score: the best score among the boxes of the last call. (The real detector's would betray what is withheld.)
+    """
+
+    WITHHOLDS = 0.5  # share of frames on which boxes are withheld
+    WITHHELD = 0.5  # share of the boxes that are withheld there
+    INVENTS = 0.4  # share of frames with one or two false boxes
+
+    def __init__(self, detector, seed: int):
+        self.best_score = 0.0
+        self._detector, self._seed = detector, seed
+
+    def detect(self, image: np.ndarray, phrases: Sequence[str]) -> sv.Detections:
+        """As `vidseg.detection.grounding_dino.Detector.detect`, with faults."""
+        found = self._detector.detect(image, phrases)
+        rng = np.random.default_rng([self._seed, zlib.crc32(np.ascontiguousarray(image))])
+        kept = rng.random(len(found)) >= (self.WITHHELD if rng.random() < self.WITHHOLDS else 0)
+        false = self._invent(rng, image, phrases, found.xyxy) if rng.random() < self.INVENTS else []
+        result = sv.Detections.merge([found[kept], *false]) if false else found[kept]
+        result = result[np.argsort(-result.confidence, kind="stable")]
+        self.best_score = float(result.confidence.max(initial=0.0))
+        return result
+
+    def _invent(self, rng, image, phrases, real: np.ndarray) -> list[sv.Detections]:
+        """One or two boxes where nothing is that was asked for, each as Detections."""
+        height, width = image.shape[:2]
+        false = []
+        for _ in range(rng.integers(1, 3)):
+            for _ in range(50):
+                sides = rng.uniform(0.2, 0.35, 2) * height
+                corner = rng.uniform(0, 1, 2) * ((width, height) - sides)
+                box = np.concatenate([corner, corner + sides]).astype(np.float32)[None]
+                if not len(real) or sv.box_iou_batch(box, real.astype(np.float32)).max() < 0.1:
+                    kind = int(rng.integers(len(phrases)))
+                    false.append(
+                        sv.Detections(
+                            xyxy=box,
+                            confidence=np.array([rng.uniform(0.36, 0.6)], np.float32),
+                            class_id=np.array([kind]),
+                            data={"class_name": np.array([phrases[kind]], dtype=str)},
+                        )
+                    )
+                    break
+        return false

@@ -1,0 +1,1 @@
+"""The bundled pair of checkpoints: its world, its training, its scores."""

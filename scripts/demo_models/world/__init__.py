@@ -1,0 +1,1 @@
+"""The made-up world of emoji sprites, its clips and the samples."""

@@ -1,0 +1,290 @@
+"""The detector around Grounding DINO, and its reading of phrases, against transformers."""
+
+import json
+import shutil
+import string
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import supervision as sv
+import torch
+
+from vidseg.detection.grounding_dino import Detector, load_detector, suppress
+from vidseg.detection.phrases import encode_phrases, name_boxes
+from vidseg.errors import InputError, ModelError
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "vidseg" / "demo" / "detector"
+
+
+def test_duplicates_are_dropped_within_a_phrase_and_twins_across_phrases():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9.5], [0, 0, 10, 7], [50, 50, 60, 60]], np.float32)
+    found = sv.Detections(boxes, confidence=np.array([0.5, 0.9, 0.6, 0.4, 0.3]), class_id=np.array([0, 0, 1, 1, 0]))
+    assert suppress(found, 0.6).confidence.tolist() == [0.9, 0.3]
+    assert suppress(found[[1, 3]], 0.6).confidence.tolist() == [0.9, 0.4]  # 0.78: two different things
+
+
+# -- a small random model --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A Grounding DINO with random weights, and a vocabulary of letters with BERT's special ids."""
+    from transformers import (
+        BertConfig,
+        BertTokenizer,
+        GroundingDinoConfig,
+        GroundingDinoForObjectDetection,
+        GroundingDinoImageProcessor,
+        GroundingDinoProcessor,
+        SwinConfig,
+    )
+
+    torch.manual_seed(0)
+    vocabulary = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, "-": 1011, ".": 1012, "?": 1029}
+    vocabulary |= {c: 1037 + i for i, c in enumerate(string.ascii_lowercase)}
+    vocabulary |= {f"##{c}": 1063 + i for i, c in enumerate(string.ascii_lowercase)}
+    free = (i for i in range(1100) if i not in set(vocabulary.values()))
+    vocabulary |= {f"[unused{i}]": i for i in free}
+    config = GroundingDinoConfig(
+        backbone_config=SwinConfig(
+            image_size=64,
+            patch_size=4,
+            embed_dim=16,
+            depths=[1, 1],
+            num_heads=[1, 2],
+            window_size=4,
+            out_indices=[1, 2],
+        ),
+        text_config=BertConfig(
+            vocab_size=1100, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+        ),
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        num_queries=60,
+        num_feature_levels=3,
+        max_text_len=32,
+    )
+    model = GroundingDinoForObjectDetection(config)
+    with torch.no_grad():
+        for head in model.bbox_embed:
+            head.layers[-1].bias.copy_(torch.tensor([0.0, 0.0, 0.4, 0.3]))
+    folder = tmp_path_factory.mktemp("grounding-dino")
+    model.save_pretrained(folder)
+    processor = GroundingDinoProcessor(
+        GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 120}),
+        BertTokenizer(vocab=vocabulary, do_lower_case=True),
+    )
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def detector(folder):
+    return load_detector(folder, box_threshold=0.0, nms_threshold=1.0)
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(0).integers(0, 255, (90, 130, 3), np.uint8)
+
+
+def test_phrases_are_encoded_as_the_processor_encodes_their_text(detector):
+    phrases = ["Dog", "red ball", "x-ray"]
+    (text,) = encode_phrases(phrases, detector.processor.tokenizer, 32)
+    assert list(text.ids) == detector.processor.tokenizer("dog. red ball. x-ray.")["input_ids"]
+    assert [b - a for a, b in text.spans] == [3, 7, 5]
+
+
+def test_long_lists_are_split_and_overlong_phrases_refused(detector):
+    tokenizer = detector.processor.tokenizer
+    texts = encode_phrases(["abcdefgh"] * 7, tokenizer, 32)
+    assert [(len(t.ids), len(t.spans), t.first) for t in texts] == [(29, 3, 0), (29, 3, 3), (11, 1, 6)]
+    with pytest.raises(InputError, match="shorten"):
+        encode_phrases(["x" * 30], tokenizer, 32)
+    with pytest.raises(InputError, match="not one phrase"):
+        encode_phrases(["dog. cat"], tokenizer, 32)
+
+
+@pytest.mark.parametrize("phrases", [["red ball"], ["dog", "red ball"]])
+def test_boxes_and_scores_agree_with_transformers(detector, image, phrases):
+    processor, model = detector.processor, detector.model
+    inputs = processor(images=image, text=". ".join(phrases) + ".", return_tensors="pt")
+    with torch.no_grad():
+        outputs = model(**inputs)
+    delimiters = torch.isin(inputs["input_ids"][0], torch.tensor([101, 102, 1012]))
+    outputs.logits[0, :, : len(delimiters)][:, delimiters] = -torch.inf  # no words; a trained model leaves them dark
+    words = outputs.logits[0].sigmoid()
+    threshold = float(words.amax(1).median())
+    want = processor.post_process_grounded_object_detection(
+        outputs, inputs["input_ids"], threshold=threshold, text_threshold=0.25, target_sizes=[image.shape[:2]]
+    )[0]
+    assert len(want["scores"]) == 30
+
+    (text,) = encode_phrases(phrases, processor.tokenizer, 32)
+    queries, _, scores, best = name_boxes(words, text.spans, threshold, 0.25)
+    assert queries.tolist() == (words.amax(1) > threshold).nonzero()[:, 0].tolist()
+    assert best == pytest.approx(float(want["scores"].max()))
+    if len(phrases) == 1:  # with two, the better phrase may not be the one of the strongest token
+        torch.testing.assert_close(scores, want["scores"])
+
+    # All the way through, with the suppression that transformers leaves to its user.
+    found = Detector(model, processor, box_threshold=threshold, nms_threshold=1.0).detect(image, phrases)
+    height, width = image.shape[:2]
+    boxes = want["boxes"].clamp(min=0).minimum(torch.tensor([width, height, width, height]))
+    order = np.argsort(-scores.numpy(), kind="stable")
+    kept = suppress(
+        sv.Detections(boxes.numpy()[order], confidence=scores.numpy()[order], class_id=np.zeros(30, int)), 1.0
+    )
+    np.testing.assert_allclose(found.xyxy, kept.xyxy, atol=1e-3)
+    np.testing.assert_allclose(found.confidence, kept.confidence, rtol=1e-5)
+
+
+def test_result_carries_the_users_spelling(detector, image):
+    found = detector.detect(image, ["Dog", "Red Ball"])
+    assert found.xyxy.dtype == found.confidence.dtype == np.float32
+    assert len(found) > 0
+    assert set(found.class_id) <= {0, 1}
+    assert list(found.data["class_name"]) == [["Dog", "Red Ball"][i] for i in found.class_id]
+    assert (np.diff(found.confidence) <= 0).all()
+    assert (found.xyxy >= 0).all() and (found.xyxy <= [130, 90, 130, 90]).all()
+    assert detector.best_score == pytest.approx(found.confidence.max(), rel=1e-6)
+
+
+def test_nothing_found_still_tells_the_best_score(detector, image):
+    strict = Detector(detector.model, detector.processor, box_threshold=1.0)
+    found = strict.detect(image, ["dog"])
+    assert len(found) == 0
+    assert found.data["class_name"].shape == (0,)
+    assert 0 < strict.best_score < 1
+
+
+def test_remembered_text_changes_nothing_and_saves_the_text_backbone(folder, image):
+    detector = load_detector(folder, box_threshold=0.0)
+    backbone, calls = detector.model.model.text_backbone, []
+    backbone.register_forward_hook(lambda *_: calls.append(1))
+    first = detector.detect(image, ["dog", "cat"])
+    again = detector.detect(image, ["dog", "cat"])
+    assert len(calls) == 1
+    np.testing.assert_array_equal(first.xyxy, again.xyxy)
+    np.testing.assert_array_equal(first.confidence, again.confidence)
+    detector.detect(image, ["cow"])
+    assert len(calls) == 2
+    assert detector.model.model.text_backbone is backbone
+
+    (text,) = detector._encode(["dog", "cat"])
+    inputs = detector.processor(images=image, text="dog. cat.", return_tensors="pt")
+    with torch.inference_mode():
+        plain = detector.model(**inputs)
+        logits, boxes = detector._forward(inputs, text)
+    torch.testing.assert_close(logits, plain.logits[0, :, : len(text.ids)], rtol=0, atol=0)
+    torch.testing.assert_close(boxes, plain.pred_boxes[0], rtol=0, atol=0)
+
+
+def test_long_lists_find_what_their_parts_find(detector, image):
+    phrases = ["abcdefgh", "ijklmnop", "qrstuvwx", "yz"]  # the fourth goes to a second text
+    found = detector.detect(image, phrases)
+    assert 3 in found.class_id
+    alone = detector.detect(image, ["yz"])
+    both = set(map(tuple, alone.xyxy.round(2))) & set(map(tuple, found.xyxy[found.class_id == 3].round(2)))
+    assert both
+
+
+def test_bfloat16_is_close(folder, detector, image):
+    exact = detector.detect(image, ["dog"])
+    rough = load_detector(folder, dtype="bfloat16", box_threshold=0.0, nms_threshold=1.0).detect(image, ["dog"])
+    assert rough.xyxy.dtype == np.float32
+    assert abs(rough.confidence.max() - exact.confidence.max()) < 0.05
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3), np.float32), np.zeros((9, 9, 4), np.uint8)]
+)
+def test_strange_images_are_refused(detector, bad):
+    with pytest.raises(InputError, match="uint8 RGB"):
+        detector.detect(bad, ["dog"])
+
+
+@pytest.mark.parametrize("height", [2, 8])  # resized to nothing, to fewer tokens than queries
+def test_ribbon_of_an_image_is_refused(detector, height):
+    with pytest.raises(InputError, match="too narrow"):
+        detector.detect(np.zeros((height, 600, 3), np.uint8), ["dog"])
+
+
+def test_a_string_is_no_list_of_phrases(detector, image):
+    with pytest.raises(InputError, match="parse_phrases"):
+        detector.detect(image, "dog")
+
+
+# -- loading ---------------------------------------------------------------------------------------------------------
+
+
+def broken(folder, tmp_path, change):
+    copy = tmp_path / "broken"
+    shutil.copytree(folder, copy)
+    change(copy)
+    return copy
+
+
+def cut_weights(copy):
+    data = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(data[: len(data) // 2])
+
+
+def drop_a_weight(copy):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(copy / "model.safetensors")
+    weights.pop("model.text_projection.weight")
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda copy: (copy / "config.json").unlink(), "no config.json"),
+        (lambda copy: (copy / "config.json").write_text("{"), "cannot be read"),
+        (lambda copy: (copy / "config.json").write_text('{"model_type": "bert"}'), "'bert'"),
+        (lambda copy: (copy / "model.safetensors").unlink(), "safetensors"),
+        (lambda copy: (copy / "tokenizer.json").write_text("{}"), "Cannot load"),
+        (cut_weights, "Cannot load"),
+        (drop_a_weight, "1 weights are missing"),
+    ],
+)
+def test_broken_folders_are_refused_in_one_line(folder, tmp_path, change, message):
+    with pytest.raises(ModelError, match=message) as caught:
+        load_detector(broken(folder, tmp_path, change))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folder_is_not_looked_up_on_the_hub(tmp_path):
+    with pytest.raises(ModelError, match="no detector folder"):
+        load_detector(tmp_path / "nowhere")
+
+
+# -- the bundled checkpoint ------------------------------------------------------------------------------------------
+
+
+def test_demo_detector_finds_every_sprite_of_the_sample():
+    image = np.ascontiguousarray(cv2.imread(str(ROOT / "samples" / "desk.png"))[..., ::-1])
+    lines = (ROOT / "samples" / "desk.truth.jsonl").read_text(encoding="utf-8").splitlines()
+    truth = json.loads(lines[1])["objects"]
+    phrases = sorted({thing["label"] for thing in truth})
+    found = load_detector(DEMO).detect(image, [*phrases, "zeppelin"])
+    for thing in truth:
+        same = found.data["class_name"] == thing["label"]
+        assert same.any(), thing["label"]
+        assert max(iou(box, thing["box"]) for box in found.xyxy[same]) > 0.6, thing["label"]
+    assert "zeppelin" not in found.data["class_name"]
+
+
+def iou(a, b):
+    inner = np.prod(np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None))
+    return inner / (np.prod(np.subtract(a[2:], a[:2])) + np.prod(np.subtract(b[2:], b[:2])) - inner)

@@ -1,0 +1,56 @@
+"""The reference: the `sam2` package's own `SAM2VideoPredictor`, fed with tensors instead of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import sam2.sam2_video_predictor as stock_module
+import sam2.utils.misc as stock_misc
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from vidseg.sam.build import STOCK_OVERRIDES
+
+SMALL = Path(__file__).parents[2] / "vidseg/demo/sam/config.yaml"
+FULL = Path(stock_module.__file__).parent / "configs/sam2.1/sam2.1_hiera_t.yaml"
+
+
+def stock_predictor(config: Path, state: dict, vos_optimized: bool = False):
+    """What `build_sam2_video_predictor` builds from a config, with the given weights."""
+    overrides = {**STOCK_OVERRIDES, "_target_": "sam2.sam2_video_predictor.SAM2VideoPredictor", "fill_hole_area": 8}
+    if vos_optimized:
+        overrides |= {"_target_": "sam2.sam2_video_predictor.SAM2VideoPredictorVOS", "compile_image_encoder": True}
+    predictor = instantiate(OmegaConf.merge(OmegaConf.load(config).model, overrides))
+    predictor.load_state_dict(state)
+    return predictor.eval()
+
+
+def components(mask: torch.Tensor):
+    """`get_connected_components` of sam2 without its CUDA extension: labels and areas [B, 1, H, W], 0 outside `mask`."""
+    labels, areas = np.zeros(mask.shape, np.int32), np.zeros(mask.shape, np.int32)
+    for i, plane in enumerate(mask[:, 0].cpu().numpy().astype(np.uint8)):
+        _, labels[i, 0], stats, _ = cv2.connectedComponentsWithStats(plane, connectivity=8)
+        areas[i, 0] = np.where(labels[i, 0] > 0, stats[labels[i, 0], cv2.CC_STAT_AREA], 0)
+    return torch.from_numpy(labels), torch.from_numpy(areas)
+
+
+def start(predictor, frames: torch.Tensor, height: int, width: int, monkeypatch) -> dict:
+    """An inference state over frames [T, 3, S, S], normalised, of a clip of the given size."""
+    monkeypatch.setattr(stock_misc, "get_connected_components", components)
+    monkeypatch.setattr(stock_module, "load_video_frames", lambda **_: (frames, height, width))
+    return predictor.init_state("unused")
+
+
+def propagate(predictor, state, **options) -> None:
+    """Run the predictor through; its results stay in the state (see `result`)."""
+    for _ in predictor.propagate_in_video(state, **options):
+        pass
+
+
+def result(state, object_id: int, index: int) -> dict:
+    """Low-resolution logits `pred_masks`, `object_score_logits` and `obj_ptr` of one object on one frame."""
+    outputs = state["output_dict_per_obj"][state["obj_id_to_idx"][object_id]]
+    return outputs["cond_frame_outputs"].get(index) or outputs["non_cond_frame_outputs"][index]

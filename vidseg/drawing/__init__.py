@@ -1,1 +1,0 @@
-"""Below `vidseg.render`: from tracked frames to pictures of them."""

@@ -1,0 +1,75 @@
+"""COCO instances: one JSON file with images, annotations and categories. Masks are run lengths.
+
+`videos`, `video_id` and `frame_id` (from 0) of the images, and `track_id` and `score` of the annotations are further than
+what COCO has: the first are those of COCO's sets for video instance segmentation. Readers of COCO pass over them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vidseg.exporters.json_file import JsonList, dump, preamble
+from vidseg.exporters.pictures import save_jpeg
+from vidseg.exporters.records import ObjectRecord
+from vidseg.exporters.source import Categories, Source
+
+
+def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
+    """Write the data set, and the images `park_000012.jpg` … if there is a folder for them."""
+    write_coco(sources, output, images, ObjectRecord.code)
+
+
+def write_coco(
+    sources: Sequence[Source], output: Path, images: Path | None, segmentation: Callable[[ObjectRecord], Any]
+) -> None:
+    """The same with any kind of segmentation that COCO has.
+
+    Images and annotations become known together and stand one after the other in the file, so annotations wait in a
+    temporary file beside it.
+    """
+    categories = Categories(sources)
+    videos = [
+        {"id": number, "name": source.name, "width": source.width, "height": source.height}
+        for number, source in enumerate(sources, start=1)
+    ]
+    with (
+        open(output, "w", encoding="utf-8") as file,
+        tempfile.TemporaryFile("w+", encoding="utf-8", dir=output.parent) as waiting,
+    ):
+        file.write(f'{preamble()}"videos":{dump(videos)},\n"images":[\n')
+        pictures, annotations = JsonList(file), JsonList(waiting)
+        for video, source in zip(videos, sources):
+            for frame in source.frames(images=images is not None):
+                name = f"{source.name}_{frame.index:06d}.jpg"
+                picture = {
+                    "id": pictures.count + 1,
+                    "file_name": name,
+                    "width": source.width,
+                    "height": source.height,
+                    "video_id": video["id"],
+                    "frame_id": frame.index,
+                }
+                pictures.add(dump(picture))
+                if images is not None:
+                    save_jpeg(images / name, frame.image)
+                for found in frame.objects:
+                    annotation = {
+                        "id": annotations.count + 1,
+                        "image_id": picture["id"],
+                        "category_id": categories.number(found.label),
+                        "segmentation": segmentation(found),
+                        "area": found.area,
+                        "bbox": found.box,
+                        "iscrowd": 0,
+                        "track_id": found.id,
+                        "score": found.score,
+                    }
+                    annotations.add(dump(annotation))
+        file.write('],\n"annotations":[\n')
+        waiting.seek(0)
+        shutil.copyfileobj(waiting, file)
+        file.write(f'],\n"categories":{dump(categories.entries())}}}\n')

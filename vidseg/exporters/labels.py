@@ -1,0 +1,26 @@
+"""COCO with polygons, for annotation tools: both CVAT and Label Studio import it.
+
+Label Studio's converter fails at run lengths, and COCO's polygons are what both understand. They run along the edges of
+pixels, where an annotation tool draws them; each part of a mask is one, and holes are cut in along a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vidseg.exporters.coco import write_coco
+from vidseg.exporters.polygons import edge_polygons
+from vidseg.exporters.records import ObjectRecord
+from vidseg.exporters.source import Source
+
+
+def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
+    """Write the data set, and the images if there is a folder for them."""
+    write_coco(sources, output, images, _segmentation)
+
+
+def _segmentation(found: ObjectRecord) -> list[list[int]]:
+    """[[x, y, x, y …] …] in pixels of the picture."""
+    x, y, *_ = found.box
+    return [(polygon + (x, y)).ravel().tolist() for polygon in edge_polygons(found.crop())]

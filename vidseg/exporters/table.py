@@ -1,0 +1,30 @@
+"""One row an object on a frame: what CSV and Parquet have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vidseg.exporters.source import Source
+
+COLUMNS = ("frame", "time", "id", "label", "score", "x1", "y1", "x2", "y2", "area", "height", "width", "counts")
+
+
+def rows(source: Source) -> Iterator[tuple]:
+    """Values for COLUMNS. x2 and y2 are one past the last pixel; area is in pixels; counts are COCO's run lengths."""
+    for frame in source.frames():
+        for found in frame.objects:
+            x, y, width, height = found.box
+            yield (
+                frame.index,
+                frame.time,
+                found.id,
+                found.label,
+                found.score,
+                x,
+                y,
+                x + width,
+                y + height,
+                found.area,
+                *found.size,
+                found.counts,
+            )

@@ -1,0 +1,1 @@
+"""One image: embedded once, prompted as often as somebody asks."""

@@ -1,0 +1,1 @@
+"""What is below the frames: decoding, live sources, images, encoding, files and threads."""

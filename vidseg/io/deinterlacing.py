@@ -1,0 +1,60 @@
+"""Interlaced video as whole pictures: one frame out for each frame in, through FFmpeg's bwdif filter."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+
+def deinterlaced(frames: Iterator) -> Iterator:
+    """The same PyAV frames with the same pts, where those that are flagged as interlaced have their two fields woven into one.
+
+    The filter looks at the frame before and the one after, so it comes in with the first flagged frame and stays. Until
+    then frames pass as they are, and so do unflagged ones after it.
+    """
+    graph, kind, times = None, None, deque()
+    for frame in frames:
+        if graph is not None and kind != (
+            frame.width,
+            frame.height,
+            frame.format.name,
+        ):  # a filter keeps to one kind of frame
+            yield from _filtered(graph, None, times)
+            graph = None
+        if graph is None:
+            if not frame.interlaced_frame:
+                yield frame
+                continue
+            graph, kind = _graph(frame), (frame.width, frame.height, frame.format.name)
+        times.append((frame.pts, frame.time_base))
+        yield from _filtered(graph, frame, times)
+    if graph is not None:
+        yield from _filtered(graph, None, times)
+
+
+def _filtered(graph, frame, times: deque) -> Iterator:
+    """What comes out for a frame that goes in; for None, all that is left. The filter counts time in its own way: `times` has ours."""
+    import av
+
+    graph.push(frame)
+    while True:
+        try:
+            done = graph.pull()
+        except (av.BlockingIOError, EOFError):
+            return
+        done.pts, done.time_base = times.popleft()
+        yield done
+
+
+def _graph(frame):
+    """A filter graph for frames like this one."""
+    from av.filter import Graph
+
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base
+    )
+    graph.link_nodes(
+        source, graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced"), graph.add("buffersink")
+    ).configure()
+    return graph

@@ -1,0 +1,94 @@
+"""Animated GIFs, through FFmpeg's filters: a palette of its own for each frame, so that nothing waits for the end."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from vidseg.errors import OutputError
+from vidseg.io.clip import ClipInfo
+from vidseg.io.files import atomic_output
+from vidseg.io.writer import writing_errors
+
+TICK = Fraction(1, 100)  # s; GIF knows no other
+SHORTEST = 2  # ticks a frame is shown; viewers show what is shorter for a tenth of a second
+
+
+class GifWriter:
+    """Writes frames as a GIF that repeats for ever; frames that come faster than a GIF can show are left out.
+
+    Used like vidseg.io.writer.VideoWriter: the file appears under its name when the `with` block ends without an error.
+    """
+
+    note = None  # a GIF has no sound, and nobody expects any
+
+    def __init__(self, path: str | os.PathLike, info: ClipInfo):
+        self.path, self._info = os.fspath(path), info
+        self._first, self._last = None, -SHORTEST
+        with writing_errors(self.path), ExitStack() as stack:
+            temporary = stack.enter_context(atomic_output(path))
+            self._container = av.open(str(temporary), "w", format="gif")
+            stack.callback(self._container.close)
+            self._stream = self._container.add_stream("gif", rate=100)
+            self._stream.width, self._stream.height, self._stream.pix_fmt = info.width, info.height, "pal8"
+            self._graph = palettes(info.width, info.height)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> GifWriter:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with writing_errors(self.path), self._stack:
+            if self._first is None:
+                raise OutputError(f"{self.path}: there was no frame to write")
+            self._graph.vpush(None)
+            self._encode()
+            self._container.mux(self._stream.encode(None))
+
+    def write(self, image: np.ndarray, pts: int) -> None:
+        """Add one frame: H×W×3 uint8 RGB; pts in ticks of info.time_base, increasing."""
+        self._first = pts if self._first is None else self._first
+        tick = round((pts - self._first) * self._info.time_base / TICK)
+        if tick < self._last + SHORTEST:
+            return
+        self._last = tick
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame.pts, frame.time_base = tick, TICK
+        with writing_errors(self.path):
+            self._graph.vpush(frame)
+            self._encode()
+
+    def _encode(self) -> None:
+        """Write what has come out of the filters."""
+        usual = max(SHORTEST, round(1 / self._info.frame_rate / TICK))
+        while True:
+            try:
+                frame = self._graph.vpull()
+            except (BlockingIOError, EOFError):  # nothing more for now, or ever
+                return
+            for packet in self._stream.encode(frame):
+                packet.duration = usual  # counts for the last frame; the others last until the next
+                self._container.mux(packet)
+
+
+def palettes(width: int, height: int) -> av.filter.Graph:
+    """Filters that turn each rgb24 frame into 256 colours of its own."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=width, height=height, format="rgb24", time_base=TICK)
+    split, choose = graph.add("split"), graph.add("palettegen", "stats_mode=single")
+    # An ordered dither stands still where the picture does; the others would make it shimmer
+    use, sink = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=4"), graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(choose, 0, 0)
+    split.link_to(use, 1, 0)
+    choose.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    return graph

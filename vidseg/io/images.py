@@ -1,0 +1,138 @@
+"""Image files as RGB arrays, through OpenCV, and Pillow where that cannot."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidseg.errors import InputError, OutputError
+from vidseg.io.files import atomic_output
+from vidseg.io.picture import over_white
+
+if TYPE_CHECKING:
+    import numpy as np
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files of a folder, img2 before img10, without what was written for them. InputError if there is none."""
+    found = [file for file in files_in(folder) if file.suffix.lower() in IMAGE_SUFFIXES and not is_result(file)]
+    if not found:
+        raise InputError(f"{folder}: no images in this folder; it needs {' '.join(IMAGE_SUFFIXES)} files")
+    return sorted(found, key=natural_order)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """What is in a folder and not hidden. InputError if it cannot be read."""
+    try:
+        return [file for file in folder.iterdir() if not file.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{folder}: this folder cannot be read ({error.strerror}); check its permissions") from error
+
+
+def is_result(file: Path) -> bool:
+    """Whether a picture is one that `vidseg image` wrote for a photo."""
+    return re.search(r"\.(segmented|(mask|cutout|candidate)-\d+)\.png$", file.name) is not None
+
+
+def read_image(file: Path) -> np.ndarray:
+    """H×W×3 uint8 RGB: turned upright by the EXIF data, more than 8 bits scaled to 8, transparency over white.
+
+    InputError if the file is no image, or not a whole one.
+    """
+    import cv2
+    import numpy as np
+
+    data = _bytes(file)
+    image = _decoded(data, cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise InputError(f"{file}: not an image that can be read; replace or remove it")
+    if image.ndim == 3 and image.shape[2] == 4:
+        return _over_white(file)
+    if image.dtype.kind == "f":  # 0..1 in a TIFF
+        image = np.nan_to_num(image[..., None] if image.ndim == 2 else image)
+        image = np.broadcast_to((image * 255).round().clip(0, 255).astype(np.uint8), (*image.shape[:2], 3))
+    else:  # IMREAD_UNCHANGED ignores EXIF and keeps 16 bit; this mode does what is needed
+        image = _decoded(data, cv2.IMREAD_COLOR)
+        if image is None:
+            raise InputError(f"{file}: an image of a kind that cannot be read; save it with 8 or 16 bits a colour")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_mask(file: Path) -> np.ndarray:
+    """H×W bool: where a lossless image is not black, or if some of it is transparent, where it is opaque."""
+    import cv2
+
+    if file.suffix.lower() in (".jpg", ".jpeg"):
+        raise InputError(f"{file}: a JPEG has no exact pixels; save the mask as a PNG")
+    image = _decoded(_bytes(file), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise InputError(f"{file}: not an image that can be read; give a PNG whose pixels are 0 outside the object")
+    if image.ndim == 2:
+        return image != 0
+    alpha = image[..., 3] if image.shape[2] == 4 else None
+    if alpha is not None and (alpha != alpha.max()).any():
+        return alpha > alpha.max() / 2
+    return (image[..., :3] != 0).any(2)
+
+
+def _over_white(file: Path) -> np.ndarray:
+    """A picture with transparency, through Pillow: OpenCV does not turn those upright."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as picture:
+            picture.load()  # which turns a TIFF upright by itself
+            picture = ImageOps.exif_transpose(picture).convert("RGBA")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(
+            f"{file}: an image of a kind that cannot be read ({error}); save it as a PNG with 8 bits a colour"
+        ) from error
+    return over_white(np.asarray(picture))
+
+
+def _bytes(file: Path) -> np.ndarray:
+    import numpy as np
+
+    try:
+        return np.fromfile(file, np.uint8)  # not cv2.imread, which fails on some file names on Windows
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror or error}); check the path") from error
+
+
+def _decoded(data: np.ndarray, mode: int) -> np.ndarray | None:
+    """The picture as OpenCV has it, or None. What is wrong with a file is for us to say, and not for its log."""
+    import cv2
+
+    if not data.size or (data[:4].tobytes() == b"\x89PNG" and b"IEND" not in data.tobytes()):
+        return None  # libpng would say on stderr that the end is missing
+    log = cv2.utils.logging
+    level = log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        return cv2.imdecode(data, mode)
+    except cv2.error:  # such as a picture of more pixels than it will decode
+        return None
+    finally:
+        log.setLogLevel(level)
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Write H×W grey, H×W×3 RGB or H×W×4 RGBA uint8. Raises OutputError."""
+    import cv2
+
+    codes = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+    packed = cv2.imencode(".png", cv2.cvtColor(picture, codes[picture.shape[2]]) if picture.ndim == 3 else picture)[1]
+    try:
+        with atomic_output(path) as temporary:
+            temporary.write_bytes(packed.tobytes())
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}; check space and permissions") from error
+
+
+def natural_order(file: Path) -> list[tuple[int, str]]:
+    """A key to sort by: img2 before img10."""
+    parts = re.split(r"(\d+)", file.name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -1,0 +1,156 @@
+"""Sources that are no files: a pipe, a network stream, a camera. They can be read once, and a live one waits for nobody."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from vidseg.errors import InputError
+
+WAITING = 4  # decoded frames of a live source that wait at most
+SILENCE = 20.0  # s without data after which a network stream counts as ended
+LEAP = 10.0  # s between two timestamps after which time is counted anew
+CAMERAS = {
+    "linux": ("v4l2", "/dev/video{}"),
+    "darwin": ("avfoundation", "{}"),
+    "win32": ("vfwcap", "{}"),
+}  # FFmpeg's names
+
+PIPE_ADVICE = "send Matroska, WebM or MPEG-TS, or an MP4 that has its index in front (movflags faststart)"
+NETWORK_ADVICE = "check the address, and that it can be reached from here"
+CAMERA_ADVICE = "check that it is connected and that no other program uses it"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to open instead of a file."""
+
+    name: str  # for people: without a password
+    url: str  # for FFmpeg
+    advice: str  # what to do if it cannot be read
+    how: dict[str, Any] = field(default_factory=dict)  # more arguments of av.open
+    patient: bool = False  # a pipe, whose writer waits for the reader
+
+
+def source_of(path: str) -> Source | None:
+    """The source that a path names: `-`, a named pipe, an address with `://`, a camera's device or number. None for a file or folder."""
+    if path == "-":
+        if sys.stdin is not None and sys.stdin.isatty():
+            raise InputError(
+                "-: nothing is piped into the standard input; write a command before it, such as ffmpeg … |"
+            )
+        return Source(path, "fd:", PIPE_ADVICE, {"options": {"fd": "0"}}, patient=True)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path):
+        options = {"rtsp_transport": "tcp"} if path.lower().startswith("rtsp") else {}  # UDP loses packets on the way
+        return Source(
+            re.sub(r"(?<=://)[^/@]*@", "", path),
+            path,
+            NETWORK_ADVICE,
+            {"options": options, "timeout": (SILENCE, SILENCE)},
+        )
+    if os.path.exists(path):
+        mode = os.stat(path).st_mode
+        if stat.S_ISFIFO(mode):
+            return Source(path, path, PIPE_ADVICE, patient=True)
+        return _camera(path, path) if stat.S_ISCHR(mode) else None
+    if path.isascii() and path.isdecimal():
+        return _camera(path, CAMERAS.get(sys.platform, ("", "{}"))[1].format(path))
+    return None
+
+
+def _camera(name: str, device: str) -> Source:
+    import av
+
+    kind = CAMERAS.get(sys.platform, ("", ""))[0]
+    # FFmpeg has several names for a format in one: "video4linux2,v4l2"
+    if not any(kind in names.split(",") for names in av.formats_available):
+        raise InputError(
+            f"{name}: this build of PyAV cannot read cameras; send it through a pipe: ffmpeg … -f matroska - | vidseg …"
+        )
+    options = {"framerate": "30"} if kind == "avfoundation" else {}  # it assumes one that most cameras do not have
+    return Source(name, device, CAMERA_ADVICE, {"format": kind, "options": options})
+
+
+def is_live(source: Source, container) -> bool:
+    """Whether frames are lost if they are not taken in time: not in a pipe, nor in a recording, whose length is known."""
+    return not source.patient and not container.duration
+
+
+def paced(frames: Iterable, tick: float) -> Iterator:
+    """(number, pts, frame) as they come, but no sooner than they are due, counted from the first.
+
+    Much of a stream may be sent at once, as segments of some seconds are; that is no reason to drop any of it. What comes
+    late, after a pause, is made up for.
+
+    tick: s.
+    """
+    origin = None
+    for item in frames:
+        due, now = item[1] * tick, time.monotonic()
+        if origin is None or abs(due + origin - now) > LEAP:
+            origin = now - due
+        time.sleep(max(0.0, due + origin - now))
+        yield item
+
+
+def held(stack: ExitStack, frames: Iterator) -> Iterator:
+    """The same items; `stack` is left when they end or are closed."""
+    with stack:
+        yield from frames
+
+
+class Newest:
+    """Items of an iterator, made in a thread that never waits for its consumer: the oldest of those that wait are dropped.
+
+    Iterate it once. An exception of the iterator is raised after the items before it.
+    """
+
+    def __init__(self, items: Iterator, depth: int = WAITING):
+        self._items = items
+        self._waiting: deque = deque(maxlen=depth)
+        self._changed = threading.Condition()
+        self._error: BaseException | None = None
+        self._ended = self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="vidseg-live", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._ended)
+                if not self._waiting:
+                    break
+                item = self._waiting.popleft()
+            yield item
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """End the thread. It may still wait for data for a while; it takes none then, and closes its source by itself."""
+        self._stopped = True
+        self._thread.join(timeout=1)
+
+    def _run(self) -> None:
+        try:
+            for item in self._items:
+                with self._changed:
+                    if self._stopped:
+                        break
+                    self._waiting.append(item)
+                    self._changed.notify()
+        except BaseException as error:  # raised in the consumer
+            self._error = error
+        finally:
+            self._items.close()  # in this thread, which alone may use the file
+            with self._changed:
+                self._ended = True
+                self._changed.notify()

@@ -1,0 +1,1 @@
+"""What a user points at: boxes, points and masks, by object and by frame."""

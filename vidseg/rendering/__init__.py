@@ -1,0 +1,1 @@
+"""Overlays, cut-outs, mattes and sheets from tracked frames."""

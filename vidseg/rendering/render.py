@@ -1,0 +1,159 @@
+"""Overlays, cut-outs and other pictures of tracked objects, from saved tracks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidseg.errors import InputError
+from vidseg.io.clip import Clip
+from vidseg.io.threads import Background, prefetch
+from vidseg.io.writer import VideoWriter
+from vidseg.rendering.looks import DEFAULT, Look, check_output, look_for
+from vidseg.tracks.file import Tracks, read_tracks
+from vidseg.tracks.frame import TrackedFrame
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def draw(frame: TrackedFrame) -> np.ndarray:
+    """The frame's image with a translucent fill, an outline and a name tag for each object.
+
+    Returns H×W×3 uint8 RGB, a new array; frame.image is left as it is.
+    """
+    from vidseg.rendering.styles import Painter
+
+    return Painter(DEFAULT).paint(frame)
+
+
+def render(
+    clip_path: str | os.PathLike,
+    tracks_path: str | os.PathLike,
+    output_path: str | os.PathLike,
+    *,
+    kind: str = "overlay",
+    style: str | Iterable[str] | None = None,
+    only: str | Iterable[str] = (),
+    color_by: str = "id",
+    opacity: float | None = None,
+    background: str | os.PathLike | None = None,
+    frame: int | None = None,
+    side_by_side: bool = False,
+    height: int | None = None,
+    width: int | None = None,
+    codec: str | None = None,
+    crf: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> str | None:
+    """Draw saved tracks on their clip again and write the video, with the clip's timing and sound.
+
+    The video runs from the first to the last tracked frame; frames between that the tracks lack
+    are shown without objects. Returns None, or one line on what is amiss: damage in the clip, sound left out, or no object
+    that `only` names.
+
+    output_path: its suffix says what is written: .mp4 .mkv .mov .webm, or an animation in .gif; .png for a sheet and for stills.
+    kind: "overlay"; "cutout", the objects on nothing, with soft edges: ProRes 4444 in .mov or VP9 in .webm; "matte", the
+        objects white on black; "sheet", one picture of each object at its first, middle and last frame.
+    style: some of vidseg.rendering.looks.STYLES, as names or as one text with commas. None: mask, contour, label, and none of them
+        with a background.
+    only: "label=NAME" and "id=NUMBER": objects that are any of these, and no others.
+    color_by: "id", or "label" for one colour each label.
+    opacity: 0–1, of the style mask.
+    background: image file or colour (a CSS name or #rrggbb) in place of what is behind the objects.
+    frame: write only this frame, as a still.
+    side_by_side: the clip's own picture at the left, what is drawn at the right.
+    height, width: pixels of the drawing, one of the two; the other follows. None: the clip's.
+    codec, crf: "h264", "h265", "vp9" or "av1", and its quality: the lower the better.
+    overwrite: replace a file that exists.
+    progress: is called after each frame with how many are done, and how many there will be if that is known.
+
+    ValueError for choices that do not go together. InputError for a clip or tracks that cannot be used or do not fit each
+    other, a frame that they do not have, or a background that cannot be read. OutputError if the file cannot be written.
+    """
+    look = look_for(
+        output_path,
+        kind=kind,
+        style=style,
+        only=only,
+        color_by=color_by,
+        opacity=opacity,
+        background=background,
+        frame=frame,
+        side_by_side=side_by_side,
+        height=height,
+        width=width,
+        codec=codec,
+        crf=crf,
+    )
+    output = check_output(output_path, look, overwrite, clip_path)
+    with Clip(clip_path) as clip:
+        tracks = read_tracks(tracks_path)
+        tracks.check_size(clip.path, clip.info.width, clip.info.height)
+        if look.kind == "sheet" or look.frame is not None:
+            return _write_still(clip, tracks, output, look, progress)
+        return _write_video(clip, tracks, output, look, progress)
+
+
+def _write_still(clip: Clip, tracks: Tracks, output: Path, look: Look, progress) -> str | None:
+    from vidseg.io.images import write_png
+    from vidseg.rendering.drawing import Drawing
+    from vidseg.rendering.sheet import contact_sheet
+    from vidseg.rendering.snapshot import snapshot
+
+    if look.kind == "sheet":
+        write_png(output, contact_sheet(clip, tracks, look, progress))
+        return clip.warning
+    drawing = Drawing(look, tracks.header)
+    write_png(output, snapshot(clip, tracks, look.frame, drawing))
+    return clip.warning or drawing.note
+
+
+def _write_video(clip: Clip, tracks: Tracks, output: Path, look: Look, progress) -> str | None:
+    from vidseg.rendering.drawing import Drawing
+    from vidseg.rendering.skimming import ends
+
+    drawing = Drawing(look, tracks.header)
+    span = ends(tracks)
+    if span is None:
+        raise InputError(f"{tracks.path} has no frames; track the clip again")
+    info = replace(clip.info, width=drawing.width, height=drawing.height)
+    # Reading and encoding are done in threads of their own; masks are decoded and drawn here
+    with _open(output, info, clip, look) as writer, Background(lambda item: writer.write(*item)) as encoder:
+        for done, (frame, pts) in enumerate(_tracked_frames(clip, tracks), start=1):
+            encoder.submit((drawing.make(frame), pts))
+            if progress is not None:
+                progress(done, span[1] - span[0] + 1)
+    return clip.warning or writer.note or drawing.note
+
+
+def _open(output: Path, info, clip: Clip, look: Look):
+    """What takes the pictures: `write(image, pts)`."""
+    if look.codec is None:
+        from vidseg.io.gif import GifWriter
+
+        return GifWriter(output, info)
+    return VideoWriter(output, info, clip.path if info.has_audio else None, look.codec, look.crf)
+
+
+def _tracked_frames(clip: Clip, tracks: Tracks) -> Iterator[tuple[TrackedFrame, int]]:
+    """Each frame from the first tracked one to the last, with its pts; without objects where the tracks lack it."""
+    import supervision as sv
+
+    records = iter(tracks)
+    record = next(records)
+    start = record.time - clip.first_time - 1e-6  # times in the file are rounded to 1e-6
+    for frame in prefetch(clip.frames(start)):
+        while record is not None and record.index < frame.index:
+            record = next(records, None)
+        if record is None:
+            return
+        if record.index == frame.index:
+            record.image = frame.image
+            yield record, frame.pts
+        else:
+            yield TrackedFrame(frame.index, frame.time, frame.image, sv.Detections.empty()), frame.pts

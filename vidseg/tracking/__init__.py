@@ -1,0 +1,1 @@
+"""Text and prompts in, tracks out."""

@@ -1,0 +1,1 @@
+"""Tracked frames, and the tracks file that keeps them."""
