@@ -27,7 +27,7 @@ HEIGHT, WIDTH = 48, 70
 PERFECT = {"J": 1, "F": 1, "J&F": 1, "HOTA": 1, "DetA": 1, "AssA": 1, "IDF1": 1, "IDSW": 0}
 
 
-def box(x, y, width=10, height=10):
+def box(x, y, width=10, height=10) -> np.ndarray:
     """A mask with one rectangle."""
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[y : y + height, x : x + width] = True
@@ -191,7 +191,7 @@ def plain_f(a, b, size=(HEIGHT, WIDTH)):
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def blob(random, size):
+def blob(random, size) -> np.ndarray:
     """An ellipse, some of them beyond the image's edge, and none empty."""
     mask = np.zeros(size, np.uint8)
     centre = random.integers(0, (size[1], size[0])).tolist()
@@ -220,7 +220,7 @@ def test_pairs_against_all_that_are_possible(tmp_path, truths, results):
     truth = [
         {i: blob(random, (HEIGHT, WIDTH)) for i in range(truths) if n == 0 or random.random() < 0.7} for n in range(5)
     ]
-    result = [
+    result: list[dict[int, np.ndarray]] = [
         {i: truth[n].get(i, blob(random, (HEIGHT, WIDTH))) for i in range(results) if random.random() < 0.7}
         for n in range(5)
     ]
@@ -277,7 +277,7 @@ def test_pngs_equal_tracks(tmp_path, names, mode):
 
 
 def save_coco(path, frames, numbers=None, style="compressed", names="{:06d}.jpg", **image_fields):
-    """A COCO file of the frames, its annotations in no order, with masks of a style and ids where that style's writers put them."""
+    """A COCO file of the frames, annotations in no order, with masks of a style and ids where its writers put them."""
     images, annotations = [], []
     for position, (number, frame) in enumerate(zip(numbers or range(len(frames)), frames, strict=True)):
         image = {"id": position * 7 + 3, "file_name": names.format(number), "width": WIDTH, "height": HEIGHT}
@@ -328,35 +328,30 @@ def test_coco_images_without_numbers_count_in_their_order(tmp_path):
     assert evaluate(save_tracks(tmp_path / "r.jsonl", CLIP), path).figures() == PERFECT
 
 
+NO_COCO = {"no JSON": "{", "other JSON": '{"images": 3}', "a list": "[]"}
+ANNOTATIONS = {
+    "no ids": {"track_id": None},
+    "id twice": {"track_id": 2},
+    "other size": {"segmentation": {"size": [3, 4], "counts": "0"}},
+    "broken mask": {"segmentation": {"size": [HEIGHT, WIDTH], "counts": "0"}},
+    "broken run lengths": {"segmentation": {"size": [HEIGHT, WIDTH], "counts": [5, 10**9]}},
+    "broken polygon": {"segmentation": [["x", "y"]]},
+    "no image": {"image_id": 999},
+}
+
+
 def broken_coco(path, kind):
+    if kind in NO_COCO:
+        path.write_text(NO_COCO[kind])
+        return path
     data = json.loads(save_coco(path, CLIP).read_text())
-    first = data["annotations"][-1]  # of frame 0
-    if kind == "no JSON":
-        path.write_text("{")
-    elif kind == "other JSON":
-        path.write_text('{"images": 3}')
-    elif kind == "a list":
-        path.write_text("[]")
+    if kind == "frame twice":
+        data["images"][1]["frame_id"] = data["images"][0]["frame_id"]
+    elif kind == "two clips":
+        data["images"][0]["video_id"] = 2
     else:
-        if kind == "no ids":
-            del first["track_id"]
-        elif kind == "id twice":
-            first["track_id"] = 2
-        elif kind == "other size":
-            first["segmentation"]["size"] = [3, 4]
-        elif kind == "broken mask":
-            first["segmentation"]["counts"] = "0"
-        elif kind == "broken run lengths":
-            first["segmentation"]["counts"] = [5, 10**9]
-        elif kind == "broken polygon":
-            first["segmentation"] = [["x", "y"]]
-        elif kind == "no image":
-            first["image_id"] = 999
-        elif kind == "frame twice":
-            data["images"][1]["frame_id"] = data["images"][0]["frame_id"]
-        elif kind == "two clips":
-            data["images"][0]["video_id"] = 2
-        path.write_text(json.dumps(data))
+        data["annotations"][-1].update(ANNOTATIONS[kind])  # of frame 0
+    path.write_text(json.dumps(data))
     return path
 
 
@@ -459,48 +454,44 @@ def test_frames_that_are_missing_are_told(tmp_path):
     )
 
 
-def spoiled(path, kind):
-    """A result, or a truth, that cannot be used."""
-    if kind == "missing":
-        return path
-    if kind == "text":
-        path.write_text("no tracks\n")
-    elif kind == "cut short":
-        save_tracks(path, CLIP)
-        path.write_bytes(path.read_bytes()[:-40])
-    elif kind == "no frames":
-        save_tracks(path, [])
-    elif kind == "other frames":
-        save_tracks(path, CLIP, range(20, 28))
-    elif kind == "other size":
-        save_tracks(path, [{1: np.ones((20, 30), bool)}], size=(20, 30))
-    elif kind == "id twice":
-        save_tracks(path, CLIP)
-        path.write_text(path.read_text().replace('"id": 2', '"id": 1'))
-    elif kind == "no objects":
-        save_tracks(path, NOTHING)
-    elif kind == "no PNG":
-        path.mkdir()
-        (path / "0.jpg").write_bytes(b"")
-    else:
-        save_pngs(path, CLIP)
-        damage = path / "00003.png"
-        if kind == "broken PNG":
-            damage.write_bytes(damage.read_bytes()[:60])
-        elif kind == "empty PNG":
-            damage.write_bytes(b"")
-        elif kind == "folder as PNG":
-            damage.unlink()
-            damage.mkdir()
-        elif kind == "colours":
-            Image.new("RGB", (WIDTH, HEIGHT)).save(damage)
-        elif kind == "large id":
-            Image.fromarray(np.full((HEIGHT, WIDTH), 256, np.uint16)).save(damage)
-        elif kind == "PNG of other size":
-            Image.new("P", (WIDTH, HEIGHT + 1)).save(damage)
-        elif kind == "frame twice":
-            damage.rename(path / "2.png")
-    return path
+def change_text(path, change):
+    save_tracks(path, CLIP)
+    path.write_text(change(path.read_text()))
+
+
+def change_png(folder, change):
+    save_pngs(folder, CLIP)
+    change(folder / "00003.png")
+
+
+def folder_instead(file):
+    file.unlink()
+    file.mkdir()
+
+
+def only_a_jpeg(folder):
+    folder.mkdir()
+    (folder / "0.jpg").write_bytes(b"")
+
+
+SPOILED = {  # results, or truths, that cannot be used
+    "missing": lambda path: None,
+    "text": lambda path: path.write_text("no tracks\n"),
+    "cut short": lambda path: change_text(path, lambda text: text[:-40]),
+    "no frames": lambda path: save_tracks(path, []),
+    "other frames": lambda path: save_tracks(path, CLIP, range(20, 28)),
+    "other size": lambda path: save_tracks(path, [{1: np.ones((20, 30), bool)}], size=(20, 30)),
+    "id twice": lambda path: change_text(path, lambda text: text.replace('"id": 2', '"id": 1')),
+    "no objects": lambda path: save_tracks(path, NOTHING),
+    "no PNG": only_a_jpeg,
+    "broken PNG": lambda path: change_png(path, lambda file: file.write_bytes(file.read_bytes()[:60])),
+    "empty PNG": lambda path: change_png(path, lambda file: file.write_bytes(b"")),
+    "folder as PNG": lambda path: change_png(path, folder_instead),
+    "colours": lambda path: change_png(path, Image.new("RGB", (WIDTH, HEIGHT)).save),
+    "large id": lambda path: change_png(path, Image.fromarray(np.full((HEIGHT, WIDTH), 256, np.uint16)).save),
+    "PNG of other size": lambda path: change_png(path, Image.new("P", (WIDTH, HEIGHT + 1)).save),
+    "frame twice": lambda path: change_png(path, lambda file: file.rename(path / "2.png")),
+}
 
 
 ERRORS = [
@@ -510,7 +501,7 @@ ERRORS = [
     ("no frames", "have no frame in common"),
     ("other frames", "have no frame in common"),
     ("other size", "frame 0 is"),
-    ("id twice", "frame 0 has two masks of one object"),
+    ("id twice", "bad: line 2 is broken (two masks of object 1)"),
     ("no PNG", "bad: no PNG in this folder"),
     ("broken PNG", "00003.png: not an image"),
     ("empty PNG", "00003.png: not an image"),
@@ -530,7 +521,8 @@ ERRORS = [
     ],
 )
 def test_refused_in_one_line(tmp_path, kind, says, side):
-    good, bad = save_tracks(tmp_path / "good.jsonl", CLIP), spoiled(tmp_path / "bad", kind)
+    good, bad = save_tracks(tmp_path / "good.jsonl", CLIP), tmp_path / "bad"
+    SPOILED[kind](bad)
     for option in ((), ("--json",)):
         result = run(*([good, bad] if side else [bad, good]), *option)
         assert result.exit_code == 1 and isinstance(result.exception, SystemExit) and result.stdout == "", result.output
@@ -563,7 +555,11 @@ def test_missing_extra(tmp_path, monkeypatch, package):
 
 
 def test_other_commands_do_without_it():
-    code = "import sys, vidseg.commands.main; vidseg.commands.main.main(['--help'], standalone_mode=False); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    code = (
+        "import sys, vidseg.commands.main\n"
+        "vidseg.commands.main.main(['--help'], standalone_mode=False)\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "eval " in done.stdout, done.stderr
     assert not {"trackeval", "numpy", "vidseg.evaluation.metrics"} & set(done.stderr.split())

@@ -1,6 +1,7 @@
 """COCO, read back by pycocotools, supervision and our own evaluation."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ import vidseg
 from tests.support.clips import make_clip, number_of
 from tests.support.truth import AWKWARD, HEIGHT, OVERLAPPING, QUOTED, WIDTH, iou, save
 from vidseg.evaluation.metrics import evaluate
-from vidseg.exporters import pictures, records
+from vidseg.exporters import images
 from vidseg.io.clip import Clip
+from vidseg.tracks.records import ObjectRecord
 
 
 def exported(tmp_path, frames=AWKWARD, **options):
@@ -47,7 +49,7 @@ def test_pycocotools_reads_the_masks_back(tmp_path, kind, least, frames):
 
 def test_fields(tmp_path):
     coco = COCO(exported(tmp_path))
-    data = coco.dataset
+    data: Any = coco.dataset
     assert [image["file_name"] for image in data["images"]][:2] == ["clip_000007.jpg", "clip_000008.jpg"]
     assert all((image["width"], image["height"], image["video_id"]) == (WIDTH, HEIGHT, 1) for image in data["images"])
     assert [image["id"] for image in data["images"]] == [1, 2, 3, 4, 5, 6]
@@ -103,12 +105,11 @@ def test_images_are_those_of_the_frames(tmp_path):
         assert number_of(frame.image) == image["frame_id"]
     loaded = sv.DetectionDataset.from_coco(str(folder), str(path), force_masks=True)
     assert loaded.classes == ["red ball", QUOTED, "dog"]
-    for name, picture, found in loaded:
+    for name, image, found in loaded:
         objects = AWKWARD[int(name[-10:-4])]
-        assert picture.shape == (HEIGHT, WIDTH, 3) and len(found) == len(objects)
-        assert all(
-            np.array_equal(mask, other) for mask, (_, other) in zip(found.mask if len(found) else (), objects.values())
-        )
+        masks: Any = found.mask if len(found) else ()
+        assert image.shape == (HEIGHT, WIDTH, 3) and len(masks) == len(objects)
+        assert all(np.array_equal(mask, other) for mask, (_, other) in zip(masks, objects.values()))
 
 
 def test_colours_are_not_swapped(tmp_path):
@@ -140,13 +141,14 @@ def test_several_clips_make_one_set(tmp_path):
     written = vidseg.export(paths, "coco", tmp_path / "set.json", images=True)
     assert written == [tmp_path / "set.json", tmp_path / "set.images"]
     coco = COCO(written[0])
-    images = coco.dataset["images"]
+    data: Any = coco.dataset
+    images = data["images"]
     assert sorted(image["file_name"] for image in images) == sorted(file.name for file in written[1].iterdir())
     assert len({image["file_name"].casefold() for image in images}) == len(images) == 8
-    assert [video["name"] for video in coco.dataset["videos"]] == ["x", "X-2", "y"]
+    assert [video["name"] for video in data["videos"]] == ["x", "X-2", "y"]
     assert [image["video_id"] for image in images] == [1] * 6 + [2, 3]
-    assert [category["name"] for category in coco.dataset["categories"]] == ["dog", "cat", "red ball", QUOTED]
-    second = coco.loadAnns(coco.getAnnIds(imgIds=7))
+    assert [category["name"] for category in data["categories"]] == ["dog", "cat", "red ball", QUOTED]
+    second: Any = coco.loadAnns(coco.getAnnIds(imgIds=7))
     assert [(entry["track_id"], entry["category_id"]) for entry in second] == [(2, 2), (1, 1), (7, 2)]
 
 
@@ -162,7 +164,7 @@ def test_our_own_evaluation_reads_it(tmp_path, kind):
 def test_masks_are_never_decoded(tmp_path, monkeypatch):
     """What makes it fast."""
     monkeypatch.setattr("pycocotools.mask.decode", None)
-    monkeypatch.setattr(records.ObjectRecord, "crop", None)
-    monkeypatch.setattr(pictures, "Clip", None)
+    monkeypatch.setattr(ObjectRecord, "crop", None)
+    monkeypatch.setattr(images, "Clip", None)
     for kind in ("coco", "youtube-vis", "mot", "csv"):
         assert vidseg.export(save(tmp_path / "clip.tracks.jsonl", AWKWARD), kind)[0].stat().st_size > 200

@@ -8,7 +8,8 @@ from trackeval.datasets import MotChallenge2DBox, MOTSChallenge
 from trackeval.metrics import HOTA
 
 import vidseg
-from tests.support.truth import AWKWARD, HEIGHT, OVERLAPPING, WIDTH, box_of, save, shape
+from tests.support.truth import AWKWARD, HEIGHT, OVERLAPPING, WIDTH, save, shape
+from vidseg.tracks.frame import mask_bounds
 
 PEOPLE = {
     index: {number: ("person", mask) for number, (_, mask) in objects.items() if number != 200}
@@ -43,7 +44,7 @@ def test_trackeval_reads_the_boxes_back(tmp_path):
         boxes = {
             int(number): box.tolist() for number, box in zip(raw["tracker_ids"][index], raw["tracker_dets"][index])
         }
-        expected = {number: box_of(mask) for number, (_, mask) in objects.items()}
+        expected = {number: mask_bounds(mask) for number, (_, mask) in objects.items()}
         assert boxes == {number: [x1 + 1, y1 + 1, x2 - x1, y2 - y1] for number, (x1, y1, x2, y2) in expected.items()}
         numbers = {"red ball": 1, "dog": 3}
         assert raw["tracker_classes"][index].tolist() == [numbers.get(label, 2) for label, _ in objects.values()]
@@ -52,20 +53,22 @@ def test_trackeval_reads_the_boxes_back(tmp_path):
 
 @pytest.mark.parametrize("kind", [MotChallenge2DBox, MOTSChallenge])
 def test_trackeval_finds_a_result_as_good_as_itself(tmp_path, kind):
-    scores = {number: 1.0 for number in (3, 5, 40)}  # as truth, a line with a score below 1 is passed over
+    scores = dict.fromkeys((3, 5, 40), 1.0)  # as truth, a line with a score below 1 is passed over
     dataset = reader(kind, tmp_path, save(tmp_path / "clip.tracks.jsonl", PEOPLE, scores=scores), 16)
     data = dataset.get_preprocessed_seq_data(dataset.get_raw_seq_data("ours", "clip"), "pedestrian")
     assert data["num_gt_dets"] == data["num_tracker_dets"] == sum(len(objects) for objects in PEOPLE.values())
-    assert HOTA().eval_sequence(data)["HOTA"].min() == 1
+    assert np.min(HOTA().eval_sequence(data)["HOTA"]) == 1
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:motmetrics")
 def test_motmetrics_reads_the_boxes_back(tmp_path):
     (path,) = vidseg.export(save(tmp_path / "clip.tracks.jsonl", AWKWARD), "mot")
     assert path == tmp_path / "clip.mot.txt"
-    table = motmetrics.io.loadtxt(path, fmt="mot16")
+    table = motmetrics.io.loadtxt(path, fmt=motmetrics.io.Format.MOT16)
     expected = {
-        (index + 1, number): box_of(mask) for index, objects in AWKWARD.items() for number, (_, mask) in objects.items()
+        (index + 1, number): mask_bounds(mask)
+        for index, objects in AWKWARD.items()
+        for number, (_, mask) in objects.items()
     }
     assert table.index.tolist() == list(expected)
     for (x1, y1, x2, y2), row in zip(expected.values(), table.itertuples()):

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from tests.support.truth import ALL, CORNER, EDGE, ISLAND, PARTS, PIXEL, RING, box_of, disc, iou, shape
+from tests.support.truth import ALL, CORNER, EDGE, ISLAND, PARTS, PIXEL, RING, disc, iou, shape
 from vidseg.exporters.polygons import centre_polygon, edge_polygons
+from vidseg.tracks.frame import mask_bounds
 
 WHOLE = {  # in one part, or in parts near each other
     "ring": RING,
@@ -27,7 +28,7 @@ WHOLE = {  # in one part, or in parts near each other
 
 
 def crop(mask):
-    x1, y1, x2, y2 = map(int, box_of(mask))
+    x1, y1, x2, y2 = mask_bounds(mask)
     return mask[y1:y2, x1:x2]
 
 

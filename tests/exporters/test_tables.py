@@ -9,8 +9,9 @@ import pytest
 from pycocotools import mask as coco
 
 import vidseg
-from tests.support.truth import AWKWARD, box_of, save
+from tests.support.truth import AWKWARD, save
 from vidseg.errors import VidsegError
+from vidseg.tracks.frame import mask_bounds
 
 EXPECTED = [
     (index, number, label, mask) for index, objects in AWKWARD.items() for number, (label, mask) in objects.items()
@@ -39,7 +40,7 @@ def test_pandas_reads_the_rows_back(tmp_path, kind, read):
     ]
     for row, (index, number, label, mask) in zip(table.itertuples(), EXPECTED, strict=True):
         assert (row.frame, row.time, row.id, row.label, round(row.score, 6)) == (index, index / 25, number, label, 0.9)
-        assert [row.x1, row.y1, row.x2, row.y2, row.area] == [*box_of(mask), mask.sum()]
+        assert [row.x1, row.y1, row.x2, row.y2, row.area] == [*mask_bounds(mask), mask.sum()]
         assert np.array_equal(coco.decode({"size": [row.height, row.width], "counts": row.counts.encode()}), mask)
 
 

@@ -9,8 +9,8 @@ import yaml
 import vidseg
 from tests.support.clips import make_clip, number_of
 from tests.support.truth import AWKWARD, HEIGHT, QUOTED, WIDTH, iou, save, shape
-from vidseg.exporters.source import Source
-from vidseg.exporters.yolo import divide
+from vidseg.exporters.source import Selection, Source
+from vidseg.exporters.yolo import split
 from vidseg.io.clip import Clip
 from vidseg.tracks.file import read_tracks
 
@@ -43,9 +43,10 @@ def test_supervision_reads_the_masks_back(tmp_path):
         for name, image, found in data:
             objects = AWKWARD[int(name[-10:-4])]
             assert number_of(image) == int(name[-10:-4]) and len(found) == len(objects)
+            classes, masks = np.array(found.class_id), np.array(found.mask)
             for position, (label, mask) in enumerate(objects.values()):
-                assert data.classes[found.class_id[position]] == label
-                assert iou(found.mask[position], mask) >= 0.97
+                assert data.classes[classes[position]] == label
+                assert iou(masks[position], mask) >= 0.97
 
 
 def test_readers_that_cut_off_come_to_the_same_pixels(tmp_path):
@@ -78,7 +79,9 @@ def test_a_single_frame_is_for_training_and_looked_at_again(tmp_path, frames):
 
 
 def source(tmp_path, rate=25, every=1):
-    return Source(read_tracks(save(tmp_path / "t.jsonl", {}, rate=rate)), "t", every=every)
+    return Source(
+        tracks=read_tracks(save(tmp_path / "t.jsonl", {}, rate=rate)), name="t", selection=Selection(every=every)
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,12 +98,12 @@ def source(tmp_path, rate=25, every=1):
     ],
 )
 def test_the_end_of_a_clip_is_for_validation(tmp_path, count, rate, every, train, gap, val):
-    part_of = divide(count, source(tmp_path, rate, every), 0)
+    part_of = split(count, source(tmp_path, rate, every), 0)
     assert [part_of(place) for place in range(count)] == ["train"] * train + [None] * gap + ["val"] * val
 
 
 def test_short_clips_stay_whole(tmp_path):
-    parts = [{divide(4, source(tmp_path), short)(place) for place in range(4)} for short in range(1, 11)]
+    parts = [{split(4, source(tmp_path), short)(place) for place in range(4)} for short in range(1, 11)]
     assert parts == ([{"train"}] * 4 + [{"val"}]) * 2
 
 

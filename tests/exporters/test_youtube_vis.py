@@ -9,8 +9,9 @@ from trackeval.datasets import YouTubeVIS
 
 import vidseg
 from tests.support.clips import make_clip, number_of
-from tests.support.truth import AWKWARD, HEIGHT, QUOTED, WIDTH, box_of, save, shape
+from tests.support.truth import AWKWARD, HEIGHT, QUOTED, WIDTH, save, shape
 from vidseg.io.clip import Clip
+from vidseg.tracks.frame import mask_bounds
 
 PLACES = list(AWKWARD)
 
@@ -39,8 +40,8 @@ def as_result(data):
         track["score"] = 0.5
         for place, code in enumerate(track["segmentations"]):
             if code:
-                code = coco.frPyObjects(code, *code["size"])
-                track["segmentations"][place] = {"size": code["size"], "counts": code["counts"].decode()}
+                compressed = coco.frPyObjects(code, *code["size"])
+                track["segmentations"][place] = {"size": compressed["size"], "counts": compressed["counts"].decode()}
     return tracks
 
 
@@ -81,7 +82,7 @@ def test_lists_have_a_value_for_each_frame(tmp_path):
             values = [entry[field][place] for field in ("segmentations", "bboxes", "areas")]
             if entry["track_id"] in objects:
                 mask = objects[entry["track_id"]][1]
-                x1, y1, x2, y2 = box_of(mask)
+                x1, y1, x2, y2 = mask_bounds(mask)
                 assert values[1:] == [[x1, y1, x2 - x1, y2 - y1], mask.sum()]
             else:
                 assert values == [None] * 3

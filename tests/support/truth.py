@@ -7,6 +7,7 @@ import json
 import cv2
 import numpy as np
 
+from vidseg.tracks.frame import mask_bounds
 from vidseg.tracks.rle import encode_mask
 
 WIDTH, HEIGHT = 64, 48  # of the clips that `tests.support.clips.make_clip` makes
@@ -71,19 +72,13 @@ def save(path, frames, clip="clip.mp4", prompts=(), scores=None, size=(HEIGHT, W
                     "id": number,
                     "label": label,
                     "score": (scores or {}).get(number, 0.9),
-                    "box": box_of(mask),
+                    "box": [float(value) for value in mask_bounds(mask)],
                     "mask": encode_mask(mask),
                 }
                 for number, (label, mask) in objects.items()
             ]
             file.write(json.dumps({"frame": index, "time": index / rate, "objects": entries}) + "\n")
     return path
-
-
-def box_of(mask):
-    """[x1, y1, x2, y2] floats, x2 and y2 one past the last pixel."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return [float(value) for value in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)]
 
 
 def iou(a, b):

@@ -1,5 +1,6 @@
 import json
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,11 @@ def frame(index, count, seed=0):
     return TrackedFrame(index, index / 24 + 1e-9, None, detections)
 
 
+def detections_of(frame) -> Any:
+    """A frame's detections, all fields of which are there."""
+    return frame.detections
+
+
 def write(path, frames, header=HEADER):
     with TracksWriter(path, header) as tracks:
         for one in frames:
@@ -51,8 +57,7 @@ def test_round_trip(tmp_path):
     for _ in range(2):  # it can be iterated again
         back = list(tracks)
         assert [(f.index, f.time, f.image) for f in back] == [(f.index, round(f.time, 6), None) for f in frames]
-        for a, b in zip(frames, back):
-            a, b = a.detections, b.detections
+        for a, b in zip(map(detections_of, frames), map(detections_of, back)):
             assert b.mask.dtype == bool and np.array_equal(a.mask, b.mask)
             assert b.xyxy.dtype == np.float32 and np.abs(a.xyxy - b.xyxy).max(initial=0) < 0.00501
             assert b.confidence.dtype == np.float32 and np.abs(a.confidence - b.confidence).max(initial=0) < 0.0000501
@@ -68,7 +73,7 @@ def test_reading_and_writing_again_changes_nothing(tmp_path):
 
 def test_a_line_is_what_the_format_says(tmp_path):
     one = frame(12, 1)
-    one.detections.xyxy[0], one.detections.confidence[0] = (1.23456, 2, 3, 4), 0.912349
+    detections_of(one).xyxy[0], detections_of(one).confidence[0] = (1.23456, 2, 3, 4), 0.912349
     write(tmp_path / "t.jsonl", [one])
     header, line = [json.loads(text) for text in (tmp_path / "t.jsonl").read_text(encoding="utf-8").splitlines()]
     assert (header["format"], header["version"], header["frame_rate"]) == ("vidseg-tracks", 1, "24/1")
@@ -91,16 +96,17 @@ def test_masks_follow_coco():
 
 def test_objects_with_an_empty_mask_are_absent(tmp_path):
     one = frame(0, 3)
-    one.detections.mask[1] = False
+    detections_of(one).mask[1] = False
     write(tmp_path / "t.jsonl", [one])
     (back,) = read_tracks(tmp_path / "t.jsonl")
-    assert back.detections.tracker_id.tolist() == [1, 7] and back.detections.mask.shape == (2, HEIGHT, WIDTH)
+    found = detections_of(back)
+    assert found.tracker_id.tolist() == [1, 7] and found.mask.shape == (2, HEIGHT, WIDTH)
 
 
 def test_a_frame_without_objects_works_in_supervision(tmp_path):
     write(tmp_path / "t.jsonl", [frame(0, 0)])
     (back,) = read_tracks(tmp_path / "t.jsonl")
-    found = back.detections
+    found = detections_of(back)
     assert len(found) == 0 and found.xyxy.shape == (0, 4) and found.mask.shape == (0, HEIGHT, WIDTH)
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     assert not sv.MaskAnnotator().annotate(picture, found).any()
@@ -176,6 +182,23 @@ def test_nothing_is_left_after_an_exception(tmp_path, error):
         assert (tmp_path / "t.jsonl").read_text() == "older result" and len(os.listdir(tmp_path)) == 2
         raise error
     assert os.listdir(tmp_path) == ["t.jsonl"] and (tmp_path / "t.jsonl").read_text() == "older result"
+
+
+def test_span_of_long_lines_and_of_broken_files(tmp_path):
+    path = tmp_path / "t.jsonl"
+    write(path, [frame(i, 2) for i in range(3, 9)])
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    assert read_tracks(path).span() == (3, 8) and read_tracks(path).frame_count() == 6
+    path.write_text(lines[0] + "\n")
+    assert read_tracks(path).span() is None and read_tracks(path).frame_count() == 0
+    last = json.dumps({"frame": 99, "time": 9.0, "objects": [], "more": "x" * 3_000_000})
+    path.write_text("\n".join([*lines[:5], last]) + "\n")
+    assert read_tracks(path).span() == (3, 99)
+    path.write_text("\n".join(lines[:2]))
+    assert read_tracks(path).span() == (3, 3)
+    path.write_text(text[: len(text) - 40])
+    assert read_tracks(path).span() == (3, 3)
 
 
 def test_check_writable(tmp_path):

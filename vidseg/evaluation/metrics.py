@@ -1,11 +1,11 @@
 """How good a result is, measured against the truth: J and F, HOTA, IDF1 and id switches.
 
-Both sides (see `vidseg.evaluation.readers`) are read together, frame by frame. What is kept of a frame are its ids and how well each
-truth object agrees with each result object; masks are dropped.
+Both sides (see `vidseg.evaluation.readers`) are read together, frame by frame. Of a frame, the ids are kept, and how
+well each truth object agrees with each result object; masks are dropped.
 
 Every frame of the truth counts. One that the result lacks counts as a frame on which the result has no object, and
 frames that the truth lacks (YouTube-VOS has truth on every fifth) are left out. Labels play no role, and neither do the
-numbers used as ids: which result object is meant by which truth object is found from the masks alone.
+values of ids: result objects are paired with truth objects by their masks alone.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
 from vidseg.errors import InputError, VidsegError
 from vidseg.evaluation.readers import read_masks
-from vidseg.tracks.rle import encode_mask
+from vidseg.tracks import rle
 
 TOLERANCE = 0.008  # of the image's diagonal: how far off a boundary pixel may be (Perazzi et al. 2016)
 
@@ -29,12 +30,16 @@ TOLERANCE = 0.008  # of the image's diagonal: how far off a boundary pixel may b
 class Scores:
     """Figures of one clip. All but the counts are between 0 and 1, and 1 is best.
 
-    j, f: region similarity and boundary accuracy, mean over truth objects; see `davis_scores`.
-    hota, det_a, ass_a: higher order tracking accuracy and its two factors, detection and association, mean over the
-        IoU thresholds 0.05, 0.1 … 0.95 (Luiten et al. 2021).
-    idf1: share of masks that keep the right id for the clip, at IoU 0.5 (Ristani et al. 2016).
-    id_switches: how often a truth object's mask passes to another id, at IoU 0.5 (Bernardin and Stiefelhagen 2008).
-    frames: number of frames compared: all of the truth. missing: how many of them the result lacks.
+    Attributes:
+        j: region similarity, mean over truth objects; see `davis_scores`.
+        f: boundary accuracy, mean over truth objects; see `davis_scores`.
+        hota: higher order tracking accuracy, mean over the IoU thresholds 0.05, 0.1 … 0.95 (Luiten et al. 2021).
+        det_a: its factor detection accuracy.
+        ass_a: its factor association accuracy.
+        idf1: share of masks that keep the right id for the clip, at IoU 0.5 (Ristani et al. 2016).
+        id_switches: how often a truth object's mask passes to another id, at IoU 0.5 (Bernardin and Stiefelhagen 2008).
+        frames: number of frames compared: all of the truth.
+        missing: how many of them the result lacks.
     """
 
     j: float
@@ -65,8 +70,12 @@ class Scores:
 class FramePairs:
     """One frame's T truth objects against its R result objects, those that are visible.
 
-    truth, result: [T] and [R] ints: ids as the files have them. iou, f: T×R, agreement of regions and of boundaries.
-    missing: the result lacks this frame.
+    Attributes:
+        truth: ids as the file has them, [T] int.
+        result: the same of the result, [R] int.
+        iou: IoU of each pair, T×R.
+        f: boundary F of each pair, T×R.
+        missing: the result lacks this frame.
     """
 
     truth: np.ndarray
@@ -77,12 +86,18 @@ class FramePairs:
 
 
 def evaluate(result: str | os.PathLike, truth: str | os.PathLike) -> Scores:
-    """Measure a result against the truth; each is a tracks file, a COCO file or a folder of PNGs (see `vidseg.evaluation.readers`).
+    """Measure a result against the truth.
 
         evaluate("park.tracks.jsonl", "park.truth.jsonl").hota
 
-    InputError if a side cannot be read, if they have no frame in common or frames of different sizes, or if the truth
-    has no object. VidsegError if the packages of the extra `eval` are not there.
+    Args:
+        result: a tracks file, a COCO file or a folder of PNGs; see `vidseg.evaluation.readers`.
+        truth: the same.
+
+    Raises:
+        InputError: a side cannot be read, the two have no frame in common or frames of different sizes, or the truth
+            has no object.
+        VidsegError: the packages of the extra `eval` are not installed.
     """
     require_extra()
     frames = list(compare(result, truth))
@@ -98,7 +113,7 @@ def evaluate(result: str | os.PathLike, truth: str | os.PathLike) -> Scores:
 
 
 def require_extra() -> None:
-    """VidsegError if what only `vidseg eval` needs is not installed."""
+    """Raise VidsegError if what only `vidseg eval` needs is not installed."""
     try:
         import scipy.optimize  # noqa: F401
         import trackeval  # noqa: F401
@@ -115,19 +130,28 @@ def number_ids(frames: list[FramePairs], side: str) -> int:
 
 
 def davis_scores(frames: list[FramePairs], truth_count: int, result_count: int) -> tuple[float, float]:
-    """J and F of DAVIS 2017 (Perazzi et al. 2016, Pont-Tuset et al. 2017), mean over the truth objects.
+    """J and F of DAVIS 2017 (Perazzi et al. 2016, Pont-Tuset et al. 2017).
 
-    J of an object on a frame is the IoU of its masks in truth and result. F is 2PR / (P + R), where P is the share of the
-    result's boundary pixels within TOLERANCE of the truth's boundary, and R that of the truth's near the result's. On a
-    frame on which neither side has the object both are 1, as in the DAVIS toolkit; where only one has it both are 0.
+    J of an object on a frame is the IoU of its masks in truth and result. F is 2PR / (P + R), where P is the share of
+    the result's boundary pixels within TOLERANCE of the truth's boundary, and R that of the truth's near the result's.
+    On a frame where neither side has the object both are 1, as in the DAVIS toolkit; where only one has it both are 0.
 
     An object's J and F are means from the frame where the truth shows it first to the end of the clip. (The toolkit
-    counts all frames, which is the same wherever all objects are there at the beginning. DAVIS's semi-supervised protocol
-    leaves out the first and the last frame, because its trackers are given the first mask; nothing is left out here.)
+    counts all frames, which is the same wherever all objects are there at the beginning. DAVIS's semi-supervised
+    protocol leaves out the first and the last frame, because its trackers are given the first mask; nothing is left out
+    here.)
 
-    Objects are paired one to one such that the sum of their J is the largest (the toolkit: of J + F). A truth object that
-    finds no partner scores 0 wherever it is visible. A result object that finds none costs nothing here: DetA and IDF1
-    are for that.
+    Objects are paired one to one such that the sum of their J is the largest (the toolkit: of J + F). A truth object
+    without a partner scores 0 wherever it is visible. A result object without one costs nothing here: DetA and IDF1 are
+    for that.
+
+    Args:
+        frames: of the truth, with ids numbered from 0 on either side; see `number_ids`.
+        truth_count: how many objects the truth has.
+        result_count: how many objects the result has.
+
+    Returns:
+        J and F, mean over the truth objects.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -148,7 +172,7 @@ def davis_scores(frames: list[FramePairs], truth_count: int, result_count: int) 
     return float(j[pairs].mean()), float(f[pairs].mean())
 
 
-def tracking_scores(frames: list[FramePairs], truth_count: int, result_count: int) -> dict[str, float]:
+def tracking_scores(frames: list[FramePairs], truth_count: int, result_count: int) -> dict[str, Any]:
     """HOTA with its factors, IDF1 and id switches, by the reference code, with the IoU of masks as similarity."""
     from trackeval.metrics import CLEAR, HOTA, Identity
 
@@ -197,16 +221,12 @@ def compare(result: str | os.PathLike, truth: str | os.PathLike) -> Iterator[Fra
 
 
 def mask_iou(truth: np.ndarray, result: np.ndarray) -> np.ndarray:
-    """T×H×W and R×H×W bool -> T×R, intersection over union."""
-    from pycocotools import mask as coco
-
-    if not len(truth) or not len(result):
-        return np.zeros((len(truth), len(result)))
-    return coco.iou([encode_mask(mask) for mask in truth], [encode_mask(mask) for mask in result], [0] * len(result))
+    """Intersection over union of T×H×W with R×H×W bool masks, T×R."""
+    return rle.iou([rle.encode_mask(mask) for mask in truth], [rle.encode_mask(mask) for mask in result])
 
 
 def boundary_f(truth: np.ndarray, result: np.ndarray) -> np.ndarray:
-    """T×H×W and R×H×W bool -> T×R, F of each pair; see `davis_scores`."""
+    """Boundary F of T×H×W with R×H×W bool masks, T×R; see `davis_scores`."""
     reach = math.ceil(TOLERANCE * math.hypot(*truth.shape[1:]))
     scores = np.zeros((len(truth), len(result)))
     if not scores.size:
@@ -223,13 +243,19 @@ def boundary_f(truth: np.ndarray, result: np.ndarray) -> np.ndarray:
 
 
 def outline(mask: np.ndarray, reach: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """Boundary of an H×W bool mask that is not empty.
+    """Find the boundary of a mask.
 
-    Returns the rows and columns of its pixels, and an H×W bool array: what lies within `reach` pixels of one of them.
-    A pixel is on the boundary if it differs from its neighbour to the right, below, or both ways, as in the DAVIS toolkit.
+    A pixel is on it if it differs from its neighbour to the right, below, or both ways, as in the DAVIS toolkit.
+
+    Args:
+        mask: H×W bool, not empty.
+        reach: pixels.
+
+    Returns:
+        The rows and columns of the boundary's pixels, and an H×W bool array: what lies within `reach` of one of them.
     """
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    # Beside the mask there is only background: the boundary lies up to one pixel outside, and its surroundings `reach` more.
+    # Beside the mask there is only background: the boundary lies up to a pixel outside, its surroundings `reach` more.
     top, left = max(rows[0] - 1 - reach, 0), max(columns[0] - 1 - reach, 0)
     window = slice(top, rows[-1] + 2 + reach), slice(left, columns[-1] + 2 + reach)
     part = mask[window]

@@ -1,4 +1,4 @@
-"""Masks with ids, frame by frame, from what results and truths are kept in: tracks files, COCO files, folders of PNGs."""
+"""Masks with ids, frame by frame, from tracks files, COCO files and folders of PNGs."""
 
 from __future__ import annotations
 
@@ -12,36 +12,43 @@ from typing import Any
 import numpy as np
 
 from vidseg.errors import InputError
-from vidseg.io.images import list_images
+from vidseg.io.images import list_images, opened_by_pillow
 from vidseg.tracks.file import read_tracks
-from vidseg.tracks.rle import run_lengths
+from vidseg.tracks.rle import check_run_lengths, decode_mask, mask_from
 
 PNG_MODES = ("1", "L", "P", "I;16", "I")  # Pillow's names for one number a pixel
 
 
 def read_masks(path: str | os.PathLike) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Of each frame in turn: its number, ids [N] of the objects that are visible, their masks N×H×W bool."""
+    """Read a result or a truth, frame by frame.
+
+    Args:
+        path: a tracks file, a COCO file (.json) or a folder of PNGs.
+
+    Yields:
+        The number of a frame, the ids of the objects that are visible on it, [N] int, and their masks, N×H×W bool.
+
+    Raises:
+        InputError: it cannot be read, or is broken.
+    """
     if os.path.isdir(path):
         yield from read_folder(path)
         return
     if Path(path).suffix.lower() == ".json":
         yield from read_coco(path)
         return
-    for frame in read_tracks(path):
-        found = frame.detections
-        visible = found.mask.any(axis=(1, 2))
-        ids = found.tracker_id[visible]
-        if len(np.unique(ids)) < len(ids):
-            raise InputError(
-                f"{path}: frame {frame.index} has two masks of one object; remove one, or write the file again"
-            )
-        yield frame.index, ids, found.mask[visible]
+    for record in read_tracks(path).records():
+        visible = [found for found in record.objects if found.area]
+        masks = np.zeros((len(visible), *record.size), bool)
+        for mask, found in zip(masks, visible):
+            mask[:] = found.mask()
+        yield record.index, np.array([found.id for found in visible], int), masks
 
 
 def read_folder(folder: str | os.PathLike) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The same of a folder of PNGs, one a frame, whose pixel values are object ids up to 255, and 0 where nothing is.
+    """Read a folder of PNGs, one a frame, whose pixel values are object ids up to 255, and 0 in the background.
 
-    255 is an object like others: parts of a truth that are left open ("void" in some sets) are not known here.
+    255 is an object like others, not the "void" region of some data sets.
     """
     for number, file in numbered_pngs(folder):
         image = read_ids(file)
@@ -51,7 +58,7 @@ def read_folder(folder: str | os.PathLike) -> Iterator[tuple[int, np.ndarray, np
 
 
 def numbered_pngs(folder: str | os.PathLike) -> list[tuple[int, Path]]:
-    """The PNGs of a folder by frame number: their names where all are whole numbers, else 0, 1, 2 …, img2 before img10."""
+    """The PNGs of a folder by frame number: their names if all are whole numbers, else 0, 1, 2 …, img2 before img10."""
     try:
         names = [name for name in os.listdir(folder) if name.lower().endswith(".png") and not name.startswith(".")]
     except OSError as error:
@@ -69,26 +76,22 @@ def numbered_pngs(folder: str | os.PathLike) -> list[tuple[int, Path]]:
 
 
 def read_ids(file: Path) -> np.ndarray:
-    """H×W array of the numbers in a palette or grey PNG. Not by OpenCV, which turns palettes into colours."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            if image.mode not in PNG_MODES:
-                raise InputError(f"{file}: has colours, not object ids; give a PNG with a palette, or a grey one")
-            ids = np.asarray(image.convert("L") if image.mode == "1" else image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{file}: not an image that can be read; replace or remove it") from error
+    """H×W array of the numbers in a palette or grey PNG."""
+    # OpenCV would turn a palette into colours
+    with opened_by_pillow(file, "not an image that can be read; replace or remove it") as image:
+        if image.mode not in PNG_MODES:
+            raise InputError(f"{file}: has colours, not object ids; give a PNG with a palette, or a grey one")
+        ids = np.asarray(image.convert("L") if image.mode == "1" else image)
     if ids.max() > 255:
         raise InputError(f"{file}: object id {ids.max()} is over 255; number the objects from 1 to 255")
     return ids
 
 
 def read_coco(path: str | os.PathLike) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The same of a COCO file of one clip: run lengths or polygons, with `track_id` in the annotations or their attributes.
+    """Read a COCO file of one clip: run lengths or polygons, with `track_id` in annotations or their attributes.
 
-    Images are told apart by `frame_id`, else by the last number in their names, else by their order. The file is read as a
-    whole, since annotations stand in it in any order, but masks are decoded frame by frame.
+    The number of a frame is its image's `frame_id`, else the last number in the image's name, else its place in the
+    list. The file is read as a whole, since annotations stand in it in any order, but masks are decoded frame by frame.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -108,7 +111,8 @@ def read_coco(path: str | os.PathLike) -> Iterator[tuple[int, np.ndarray, np.nda
     for (number, image), (following, other) in zip(numbered, numbered[1:]):
         if number == following:
             raise InputError(
-                f"{path}: {image.get('file_name')} and {other.get('file_name')} are both frame {number}; give a file of one clip"
+                f"{path}: {image.get('file_name')} and {other.get('file_name')} are both frame {number}; "
+                "give a file of one clip"
             )
     for number, image in numbered:
         try:
@@ -145,7 +149,7 @@ def _track_id(annotation: dict[str, Any]) -> int:
 
 
 def _coco_mask(segmentation: dict[str, Any] | list[list[float]], height: int, width: int) -> np.ndarray:
-    """Run lengths (compressed or not) or polygons -> H×W bool. ValueError and others if they are none of that size."""
+    """Decode run lengths (compressed or not) or polygons to H×W bool. ValueError and others if that cannot be done."""
     from pycocotools import mask as coco
 
     if isinstance(segmentation, list):
@@ -155,12 +159,14 @@ def _coco_mask(segmentation: dict[str, Any] | list[list[float]], height: int, wi
             len(polygon) < 6 or len(polygon) % 2 or not np.isfinite(np.array(polygon, float)).all()
             for polygon in segmentation
         ):
-            raise ValueError("a polygon that is no list of points")
-        return coco.decode(coco.merge(coco.frPyObjects(segmentation, height, width))).astype(bool)
+            raise ValueError("a polygon that is not a list of points")
+        polygons: Any = segmentation  # of floats, too, which the stubs of pycocotools leave out
+        return coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))).astype(bool)
     if tuple(segmentation["size"]) != (height, width):
         raise ValueError(f"mask of size {segmentation['size']} in an image of {[height, width]}")
     counts = segmentation["counts"]
-    lengths = np.array(counts, np.int64) if isinstance(counts, list) else run_lengths(counts, (height, width))
-    if lengths.min(initial=0) < 0 or lengths.sum() != height * width:
-        raise ValueError(f"run lengths that do not fill an image of {width}×{height}")
-    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(width, height).T
+    if not isinstance(counts, list):
+        return decode_mask(segmentation)
+    lengths = np.array(counts, np.int64)
+    check_run_lengths(lengths, (height, width))
+    return mask_from(lengths, (height, width))

@@ -1,7 +1,7 @@
 """COCO instances: one JSON file with images, annotations and categories. Masks are run lengths.
 
-`videos`, `video_id` and `frame_id` (from 0) of the images, and `track_id` and `score` of the annotations are further than
-what COCO has: the first are those of COCO's sets for video instance segmentation. Readers of COCO pass over them.
+Beyond COCO, images have `video_id` and `frame_id` (from 0), annotations `track_id` and `score`, and `videos` lists the
+clips: those of data sets for video instance segmentation that are based on COCO. Readers of COCO pass over them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidseg.exporters.json_file import JsonList, dump, preamble
-from vidseg.exporters.pictures import save_jpeg
-from vidseg.exporters.records import ObjectRecord
+from vidseg.exporters.images import save_jpeg
+from vidseg.exporters.json_stream import JsonList, dump, preamble
 from vidseg.exporters.source import Categories, Source
+from vidseg.tracks.records import ObjectRecord
 
 
 def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
@@ -26,10 +26,16 @@ def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
 def write_coco(
     sources: Sequence[Source], output: Path, images: Path | None, segmentation: Callable[[ObjectRecord], Any]
 ) -> None:
-    """The same with any kind of segmentation that COCO has.
+    """Write the data set with a kind of segmentation that COCO has.
 
     Images and annotations become known together and stand one after the other in the file, so annotations wait in a
     temporary file beside it.
+
+    Args:
+        sources: the clips.
+        output: the file.
+        images: folder for the images, or None.
+        segmentation: makes what an annotation has as `segmentation`.
     """
     categories = Categories(sources)
     videos = [
@@ -41,29 +47,29 @@ def write_coco(
         tempfile.TemporaryFile("w+", encoding="utf-8", dir=output.parent) as waiting,
     ):
         file.write(f'{preamble()}"videos":{dump(videos)},\n"images":[\n')
-        pictures, annotations = JsonList(file), JsonList(waiting)
+        listed, annotations = JsonList(file), JsonList(waiting)
         for video, source in zip(videos, sources):
             for frame in source.frames(images=images is not None):
                 name = f"{source.name}_{frame.index:06d}.jpg"
-                picture = {
-                    "id": pictures.count + 1,
+                image = {
+                    "id": listed.count + 1,
                     "file_name": name,
                     "width": source.width,
                     "height": source.height,
                     "video_id": video["id"],
                     "frame_id": frame.index,
                 }
-                pictures.add(dump(picture))
-                if images is not None:
+                listed.add(dump(image))
+                if images is not None and frame.image is not None:
                     save_jpeg(images / name, frame.image)
                 for found in frame.objects:
                     annotation = {
                         "id": annotations.count + 1,
-                        "image_id": picture["id"],
+                        "image_id": image["id"],
                         "category_id": categories.number(found.label),
                         "segmentation": segmentation(found),
                         "area": found.area,
-                        "bbox": found.box,
+                        "bbox": found.mask_box,
                         "iscrowd": 0,
                         "track_id": found.id,
                         "score": found.score,

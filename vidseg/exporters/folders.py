@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from vidseg.errors import OutputError
 
 
-def check_apart(output: Path, read: Iterable[str | os.PathLike]) -> None:
-    """OutputError if what is read would be replaced: it is the output, or lies in it."""
+def check_apart(output: Path, read: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise OutputError if what is read would be replaced: it is the output, or lies in it."""
     target = Path(os.path.realpath(output))
     for path in read:
         source = Path(os.path.realpath(path))
@@ -23,8 +23,12 @@ def check_apart(output: Path, read: Iterable[str | os.PathLike]) -> None:
 def check_folder(path: Path, files: tuple[str, ...], overwrite: bool) -> None:
     """Raise OutputError if a folder cannot be written at `path`. Creates nothing.
 
-    files: patterns of the paths that an earlier export has in it. A folder with anything else is never replaced: it was not
-    made by an export, and replacing a folder deletes what is in it.
+    A folder with other files than those of an export is never replaced, since replacing it deletes what is in it.
+
+    Args:
+        path: of the folder.
+        files: patterns of the paths that an earlier export has in it.
+        overwrite: replace an earlier export.
     """
     parent = path.parent
     if not os.path.isdir(parent):

@@ -16,23 +16,12 @@ try:
 except ImportError as error:
     raise VidsegError('parquet needs the parquet extra: pip install "vidseg[parquet]"') from error
 
-TYPES = dict(
-    zip(
-        COLUMNS,
-        (
-            pa.int64(),
-            pa.float64(),
-            pa.int64(),
-            pa.string(),
-            pa.float32(),
-            *[pa.int32()] * 4,
-            pa.int64(),
-            pa.int32(),
-            pa.int32(),
-            pa.string(),
-        ),
-    )
-)
+TYPES = {
+    **dict.fromkeys(COLUMNS, pa.int32()),
+    **dict.fromkeys(("frame", "id", "area"), pa.int64()),
+    **{"time": pa.float64(), "score": pa.float32()},
+    **dict.fromkeys(("label", "counts"), pa.string()),
+}
 GROUP = 8192  # rows in memory at a time
 
 

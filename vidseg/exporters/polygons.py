@@ -1,8 +1,8 @@
 """Masks as polygons.
 
-A mask can have several parts and holes, and a polygon is one closed line. Rings (the outlines of parts and holes) are therefore
-joined by bridges: the line leaves a ring, goes straight to the next, around it, and back on its own track. What is enclosed
-twice or not at all counts as outside, for all who fill polygons, so a hole stays a hole.
+A mask can have several parts and holes, and a polygon is one closed line. Rings (the outlines of parts and holes) are
+therefore joined by bridges: the line leaves a ring, goes straight to the next, around it, and back the same way.
+Readers fill what is enclosed once; what is enclosed twice or not at all is outside, so a hole stays a hole.
 """
 
 from __future__ import annotations
@@ -13,15 +13,22 @@ import cv2
 import numpy as np
 
 TOLERANCES = (1.0, 0.5)  # pixels: how far a simplified outline may be off; tried in turn
+LEAF_SIZE = 16  # points in a leaf of the search tree; decides between points that are equally near
 FAITHFUL = 0.98  # IoU with the mask from which on a simplified outline will do
 
 
 def centre_polygon(mask: np.ndarray) -> np.ndarray:
-    """H×W bool, not empty -> [N, 2] int32, x and y of pixel centres: one polygon for the mask, whatever its parts and holes.
+    """One polygon through pixel centres for a mask, whatever its parts and holes.
 
-    `cv2.fillPoly`, which draws the line as well as what it encloses, gives the mask back with an IoU of FAITHFUL or more,
-    unless parts are far from each other for their size: a bridge between them is drawn, too. A part that is smaller than
-    the bridge to it is left out.
+    `cv2.fillPoly`, which draws the line as well as what it encloses, gives the mask back with an IoU of FAITHFUL or
+    more, unless parts are far from each other for their size: a bridge between them is drawn, too. A part that is
+    smaller than the bridge to it is left out.
+
+    Args:
+        mask: H×W bool, not empty.
+
+    Returns:
+        x and y in pixels, [N, 2] int32.
     """
     rings = [(ring, place == 0) for part in _parts(mask) for place, ring in enumerate(part)]
     polygon = join([ring for ring, _ in rings], [outline for _, outline in rings])
@@ -33,11 +40,17 @@ def centre_polygon(mask: np.ndarray) -> np.ndarray:
 
 
 def edge_polygons(mask: np.ndarray) -> list[np.ndarray]:
-    """H×W bool, not empty -> one [N, 2] int32 for each part: x and y along the edges of pixels, from 0 to W and to H.
+    """Polygons along the edges of pixels, one for each part of a mask.
 
-    Holes are cut in by bridges. Filled by pycocotools, they give the mask back with an IoU of FAITHFUL or more.
+    Holes are cut in by bridges. Filled by pycocotools, the polygons give the mask back with an IoU of FAITHFUL or more.
+
+    Args:
+        mask: H×W bool, not empty.
+
+    Returns:
+        x from 0 to W and y from 0 to H, [N, 2] int32 for each part.
     """
-    # In a picture of twice the size, the two pixels on either side of an edge are different ones
+    # At twice the size, the two pixels on either side of an edge are different ones.
     double = np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1)
     exact = [(polygon + polygon % 2) // 2 for polygon in map(join, _parts(double))]
     for tolerance in TOLERANCES:
@@ -48,14 +61,20 @@ def edge_polygons(mask: np.ndarray) -> list[np.ndarray]:
 
 
 def join(rings: list[np.ndarray], optional: Sequence[bool] = ()) -> np.ndarray:
-    """Rings of [Ni, 2] int points -> one ring, [N, 2] int32. The bridges are as short as can be, all in all.
+    """Join rings to one, by bridges that are as short as can be, all in all.
 
-    optional: which rings to leave out if they enclose fewer pixels than the bridge to them covers and no other hangs on them.
+    Args:
+        rings: of [Ni, 2] int points.
+        optional: for each ring, whether to leave it out if it encloses fewer pixels than the bridge to it covers and no
+            other ring hangs on it.
+
+    Returns:
+        One ring, [N, 2] int32.
     """
     sizes = [abs(cv2.contourArea(ring)) + len(ring) / 2 + 1 for ring in rings]  # pixels, after Pick
     links = _links(rings, first=int(np.argmax(sizes)))
     hanging: list[list[tuple[int, np.ndarray]]] = [[] for _ in rings]
-    for child, parent, leave, enter, distance in reversed(links):  # who hangs on a ring comes after it
+    for child, parent, leave, enter, distance in reversed(links):  # a ring comes before those that hang on it
         if optional and optional[child] and not hanging[child] and sizes[child] < distance - 1:
             continue
         ring = np.roll(rings[child], -enter, axis=0)  # which begins where the bridge comes in
@@ -66,18 +85,16 @@ def join(rings: list[np.ndarray], optional: Sequence[bool] = ()) -> np.ndarray:
 
 
 def _links(rings: list[np.ndarray], first: int) -> list[tuple[int, int, int, int, float]]:
-    """Which rings to join, the nearest first: (ring, ring it hangs on, place on that, own place, distance in pixels)."""
-    from scipy.spatial import cKDTree
+    """Which rings to join, the nearest first: (ring, ring it hangs on, place there, own place, distance in pixels)."""
+    from scipy.spatial import KDTree
 
     points, lengths = np.concatenate(rings), [len(ring) for ring in rings]
     owners, starts = np.repeat(np.arange(len(rings)), lengths), np.cumsum([0, *lengths])
-    distances, nearest = (
-        np.full(len(points), np.inf),
-        np.zeros(len(points), int),
-    )  # of each point to the rings that are joined
+    # Of each point to the rings that are joined
+    distances, nearest = np.full(len(points), np.inf), np.zeros(len(points), int)
     links, latest, waiting = [], first, np.flatnonzero(owners != first)
     while len(waiting):
-        found, places = cKDTree(rings[latest]).query(points[waiting])
+        found, places = map(np.asarray, KDTree(rings[latest], LEAF_SIZE).query(points[waiting]))
         closer = found < distances[waiting]
         distances[waiting[closer]], nearest[waiting[closer]] = found[closer], starts[latest] + places[closer]
         enter = waiting[np.argmin(distances[waiting])]
@@ -106,7 +123,7 @@ def _expanded(ring: np.ndarray, loops: list[tuple[int, np.ndarray]]) -> np.ndarr
 
 
 def _parts(mask: np.ndarray) -> list[list[np.ndarray]]:
-    """Parts of an H×W bool mask, each as [outline, holes …]: [N, 2] int32 rings of all pixels along the inner border."""
+    """Parts of an H×W bool mask, each as [outline, holes …]: [N, 2] int32 rings of pixels along the inner border."""
     contours, (tree,) = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     parts = {number: [contour.reshape(-1, 2)] for number, contour in enumerate(contours) if tree[number][3] < 0}
     for number, contour in enumerate(contours):
@@ -119,10 +136,8 @@ def _straightened(polygon: np.ndarray) -> np.ndarray:
     """The same polygon without points in the middle of straight lines; three points at least."""
     distinct = polygon[(polygon != np.roll(polygon, 1, axis=0)).any(axis=1)]
     before, after = (distinct - np.roll(distinct, 1, axis=0)).T, (np.roll(distinct, -1, axis=0) - distinct).T
-    goes_on = (before[0] * after[1] == before[1] * after[0]) & (
-        (before * after).sum(axis=0) > 0
-    )  # and does not turn back
-    kept = distinct[~goes_on] if len(distinct) else polygon[:1]
+    parallel, forward = before[0] * after[1] == before[1] * after[0], (before * after).sum(axis=0) > 0
+    kept = distinct[~(parallel & forward)] if len(distinct) else polygon[:1]
     return kept if len(kept) >= 3 else np.resize(kept, (3, 2))
 
 

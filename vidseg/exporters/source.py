@@ -1,4 +1,4 @@
-"""What is exported: a tracks file, which of its frames and objects are kept, its clip, and the names of images and categories."""
+"""What is exported: a tracks file, the frames and objects of it that are kept, its clip, and the names it goes by."""
 
 from __future__ import annotations
 
@@ -7,79 +7,158 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
-from vidseg.exporters.pictures import add_images
-from vidseg.exporters.records import FrameRecord, read_frames
+from vidseg.exporters.formats import clip_name
 from vidseg.tracks.file import Tracks, read_tracks
+from vidseg.tracks.records import FrameRecord, ObjectRecord
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which frames and objects are exported.
+
+    Attributes:
+        every: keep the first frame, and those that are a multiple of so many frames after it.
+        min_score: leave out objects with a lower score.
+    """
+
+    every: int = 1
+    min_score: float = 0.0
+
+
+@dataclass
+class ExportFrame:
+    """A frame that is exported.
+
+    Attributes:
+        index: number of the frame in the clip, 0-based.
+        time: s.
+        objects: those that are kept; none has an empty mask.
+        image: H×W×3 uint8 RGB, where it was asked for.
+    """
+
+    index: int
+    time: float
+    objects: list[ObjectRecord]
+    image: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """One tracks file.
 
-    name: what its images are called, unlike that of any other source. clip: path, or None where nobody needs images.
-    every, min_score, passed: see `read_frames`.
+    Attributes:
+        tracks: the file.
+        name: what its images are called, unlike that of any other source.
+        clip: its path, or None where nobody needs images.
+        selection: what is kept.
+        on_frame: called when a frame of the tracks is done with, kept or not.
     """
 
     tracks: Tracks
     name: str
     clip: Path | None = None
-    every: int = 1
-    min_score: float = 0.0
-    passed: Callable[[], None] | None = None
+    selection: Selection = Selection()
+    on_frame: Callable[[], None] | None = None
 
     @property
     def width(self) -> int:
-        return self.tracks.header["width"]
+        """Width of the clip's frames in pixels."""
+        return self.tracks.width
 
     @property
     def height(self) -> int:
-        return self.tracks.header["height"]
+        """Height of the clip's frames in pixels."""
+        return self.tracks.height
 
-    def frames(self, images: bool = False) -> Iterator[FrameRecord]:
-        """The frames that are kept, in order; with images from the clip if they are asked for."""
-        frames = read_frames(self.tracks, self.every, self.min_score, self.passed)
-        return add_images(frames, self.clip, self.tracks) if images else frames
+    def frames(self, images: bool = False) -> Iterator[ExportFrame]:
+        """The frames that are kept, in order; with images from the clip if they are asked for.
 
-    def count(self) -> int:
-        """How many frames are kept."""
-        return sum(1 for _ in read_frames(self.tracks, self.every, min_score=float("inf")))
+        Raises:
+            InputError: a line of the tracks is broken, or the clip does not go with them.
+        """
+        if not images:
+            return self._frames()
+        from vidseg.exporters.images import add_images
+
+        if self.clip is None:
+            raise ValueError(f"{self.tracks.path} was opened without its clip")
+        return add_images(self._frames(), self.clip, self.tracks)
+
+    def _frames(self) -> Iterator[ExportFrame]:
+        for record, kept in self._records():
+            if kept:
+                found = [one for one in record.objects if one.score >= self.selection.min_score and one.area]
+                yield ExportFrame(record.index, record.time, found)
+            if self.on_frame is not None:
+                self.on_frame()
+
+    def frame_count(self) -> int:
+        """How many frames are kept. The tracks file is read for it."""
+        return sum(kept for _, kept in self._records())
+
+    def _records(self) -> Iterator[tuple[FrameRecord, bool]]:
+        """All frames, and whether each is kept."""
+        first = None
+        for record in self.tracks.records():
+            first = record.index if first is None else first
+            yield record, (record.index - first) % self.selection.every == 0
 
 
 def open_sources(
-    paths: Sequence[str | os.PathLike], clip, every: int, min_score: float, find_clips: bool, name: str | None = None
+    paths: Sequence[str | os.PathLike[str]],
+    selection: Selection,
+    *,
+    clip: str | os.PathLike[str] | None = None,
+    needs_clips: bool = False,
+    name: str | None = None,
 ) -> list[Source]:
-    """Open the tracks files. InputError if one is none, is given twice, or has a clip that is needed and not there.
+    """Open tracks files.
 
-    name: of the images of a single one; None: like the file.
+    Args:
+        paths: of the files.
+        selection: what is kept of each.
+        clip: path of the clip, instead of the one that the tracks name.
+        needs_clips: find the clips.
+        name: of the images of a single one; by default like the file.
+
+    Raises:
+        InputError: a file is not a tracks file, is given twice, or needs a clip that is not there.
     """
-    sources, names, files = [], set(), set()
+    sources: list[Source] = []
+    names: set[str] = set()
+    files: set[str] = set()
     for path in paths:
         tracks = read_tracks(path)
         if os.path.realpath(path) in files:
             raise InputError(f"{path} was given twice; give each tracks file once")
         files.add(os.path.realpath(path))
-        called = stem = name or _stem(Path(path))
+        called = stem = name or clip_name(path)
         copies = 1
         while called.casefold() in names:  # files of one name in several folders
             copies += 1
             called = f"{stem}-{copies}"
         names.add(called.casefold())
-        sources.append(Source(tracks, called, _clip(tracks, clip) if find_clips else None, every, min_score))
+        found = _find_clip(tracks, clip) if needs_clips else None
+        sources.append(Source(tracks=tracks, name=called, clip=found, selection=selection))
     return sources
 
 
 def counted(sources: Sequence[Source], progress: Callable[[int, int | None], None]) -> list[Source]:
-    """The sources, which tell how many frames they are done with, of how many in all of them."""
+    """The same sources, which report how many frames they are done with, of how many in all of them."""
     total, done = sum(source.tracks.frame_count() for source in sources), count(1)
-    return [replace(source, passed=lambda: progress(next(done), total)) for source in sources]
+    return [replace(source, on_frame=lambda: progress(next(done), total)) for source in sources]
 
 
 class Categories:
     """Numbers labels from 1: the prompts of all sources in their order, then other labels as they appear."""
 
-    def __init__(self, sources: Sequence[Source]):
+    def __init__(self, sources: Sequence[Source] = ()):
         self._numbers: dict[str, int] = {}
         for source in sources:
             prompts = source.tracks.header.get("prompts")
@@ -87,6 +166,7 @@ class Categories:
                 self.number(str(prompt))
 
     def number(self, label: str) -> int:
+        """The number of a label; a new label gets the next one."""
         return self._numbers.setdefault(label, len(self._numbers) + 1)
 
     def names(self) -> list[str]:
@@ -98,15 +178,10 @@ class Categories:
         return [{"id": number, "name": name} for name, number in self._numbers.items()]
 
 
-def _stem(path: Path) -> str:
-    """park.tracks.jsonl -> park"""
-    return path.stem.removesuffix(".tracks") or path.stem
-
-
-def _clip(tracks: Tracks, chosen: str | os.PathLike | None) -> Path:
+def _find_clip(tracks: Tracks, chosen: str | os.PathLike[str] | None) -> Path:
     """The clip that was chosen, or that the tracks file names: seen from its folder, from here, or moved beside it."""
     if chosen is not None:
-        return Path(chosen)  # whether it can be used is said when it is opened
+        return Path(chosen)  # opening it shows whether it can be used
     named = tracks.header.get("clip")
     if not isinstance(named, str) or not named:
         raise InputError(f"{tracks.path}: it does not say which clip it is of; name the clip with clip (--clip)")

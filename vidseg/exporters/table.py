@@ -13,7 +13,7 @@ def rows(source: Source) -> Iterator[tuple]:
     """Values for COLUMNS. x2 and y2 are one past the last pixel; area is in pixels; counts are COCO's run lengths."""
     for frame in source.frames():
         for found in frame.objects:
-            x, y, width, height = found.box
+            x, y, width, height = found.mask_box
             yield (
                 frame.index,
                 frame.time,

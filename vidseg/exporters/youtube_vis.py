@@ -1,6 +1,6 @@
 """YouTube-VIS: one JSON file with videos, and one annotation an object with its masks on all frames of its video.
 
-Masks become known frame by frame and stand object by object in the file, so they wait in a database on disk beside it.
+Masks become known frame by frame and stand object by object in the file, so they wait in a database beside it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TextIO
 
 from vidseg.errors import OutputError
-from vidseg.exporters.json_file import JsonList, dump, preamble
-from vidseg.exporters.pictures import save_jpeg
+from vidseg.exporters.images import save_jpeg
+from vidseg.exporters.json_stream import JsonList, dump, preamble
 from vidseg.exporters.source import Categories, Source
+from vidseg.tracks.records import ObjectRecord
 
 FIELDS = ("areas", "bboxes", "segmentations")  # of an annotation: lists with a value a frame; what is long comes last
 
@@ -23,73 +25,104 @@ FIELDS = ("areas", "bboxes", "segmentations")  # of an annotation: lists with a 
 def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
     """Write the file, and the images `park/00012.jpg` … if there is a folder for them."""
     try:
-        with tempfile.TemporaryDirectory(prefix=".", dir=output.parent) as folder:
-            with closing(sqlite3.connect(Path(folder, "masks"), isolation_level=None)) as store:
-                _write(sources, output, images, store)
+        with (
+            tempfile.TemporaryDirectory(prefix=".", dir=output.parent) as folder,
+            closing(sqlite3.connect(Path(folder, "masks"), isolation_level=None)) as connection,
+            open(output, "w", encoding="utf-8") as file,
+        ):
+            store = _MaskStore(connection)
+            categories = Categories(sources)
+            file.write(f'{preamble()}"videos":[\n')
+            lengths = _write_videos(file, sources, images, store)
+            file.write('],\n"annotations":[\n')
+            _write_annotations(file, sources, lengths, categories, store)
+            file.write(f'],\n"categories":{dump(categories.entries())}}}\n')
     except sqlite3.Error as error:
         raise OutputError(f"{output} cannot be written: {error}; check space and permissions") from error
 
 
-def _write(sources: Sequence[Source], output: Path, images: Path | None, store: sqlite3.Connection) -> None:
-    store.execute("PRAGMA journal_mode = OFF")  # nobody reads it after a crash
-    store.execute("PRAGMA synchronous = OFF")
-    store.execute(
-        f"CREATE TABLE masks (video INTEGER, object INTEGER, place INTEGER, {', '.join(f'{field} TEXT' for field in FIELDS)})"
-    )
-    store.execute("BEGIN")
-    categories, tracks, lengths = Categories(sources), {}, []  # tracks: (video, object) -> how often it has which label
-    with open(output, "w", encoding="utf-8") as file:
-        file.write(f'{preamble()}"videos":[\n')
-        videos = JsonList(file)
-        for video, source in enumerate(sources, start=1):
-            videos.add(f'{{"id":{video},"width":{source.width},"height":{source.height},"file_names":[')
-            names = JsonList(file, ",")
-            for frame in source.frames(images=images is not None):
-                for found in frame.objects:
-                    values = found.area, found.box, {"counts": found.lengths.tolist(), "size": found.size}
-                    row = (video, found.id, names.count, *map(dump, values))
-                    store.execute("INSERT INTO masks VALUES (?, ?, ?, ?, ?, ?)", row)
-                    tracks.setdefault((video, found.id), Counter())[found.label] += 1
-                name = f"{source.name}/{frame.index:05d}.jpg"
-                names.add(dump(name))
-                if images is not None:
-                    (images / source.name).mkdir(exist_ok=True)
-                    save_jpeg(images / name, frame.image)
-            file.write(f'],"length":{names.count}}}')
-            lengths.append(names.count)
-        store.execute("CREATE INDEX tracks ON masks (video, object, place)")
-        file.write('],\n"annotations":[\n')
-        annotations = JsonList(file)
-        for (video, number), labels in tracks.items():
-            source, category = sources[video - 1], categories.number(labels.most_common(1)[0][0])
-            track = {
-                "id": annotations.count + 1,
-                "video_id": video,
-                "track_id": number,
-                "category_id": category,
-                "iscrowd": 0,
-                "width": source.width,
-                "height": source.height,
-                "length": lengths[video - 1],
-            }
-            annotations.add(dump(track)[:-1])
-            for field in FIELDS:
-                file.write(f',"{field}":[')
-                values = JsonList(file, ",")
-                for value in _by_place(store, field, video, number, lengths[video - 1]):
-                    values.add(value)
-                file.write("]")
-            file.write("}")
-        file.write(f'],\n"categories":{dump(categories.entries())}}}\n')
+class _MaskStore:
+    """A database of what each object has on each frame of its video.
+
+    Attributes:
+        labels: how often each object, (video, id), has which label, in the order in which the objects appear.
+    """
+
+    def __init__(self, connection: sqlite3.Connection):
+        self._connection = connection
+        self.labels: dict[tuple[int, int], Counter[str]] = {}
+        connection.execute("PRAGMA journal_mode = OFF")  # nobody reads it after a crash
+        connection.execute("PRAGMA synchronous = OFF")
+        columns = ", ".join(f"{field} TEXT" for field in FIELDS)
+        connection.execute(f"CREATE TABLE masks (video INTEGER, object INTEGER, place INTEGER, {columns})")
+        connection.execute("BEGIN")
+
+    def add(self, video: int, place: int, found: ObjectRecord) -> None:
+        """Store an object of the frame at a place in its video."""
+        values = found.area, found.mask_box, {"counts": found.lengths.tolist(), "size": found.size}
+        row = (video, found.id, place, *map(dump, values))
+        self._connection.execute("INSERT INTO masks VALUES (?, ?, ?, ?, ?, ?)", row)
+        self.labels.setdefault((video, found.id), Counter())[found.label] += 1
+
+    def index(self) -> None:
+        """Prepare for reading by object."""
+        self._connection.execute("CREATE INDEX tracks ON masks (video, object, place)")
+
+    def values(self, field: str, video: int, object_id: int, length: int) -> Iterator[str]:
+        """What an object has on each of the `length` frames of its video: JSON, "null" where it is not visible."""
+        place = 0
+        for seen, value in self._connection.execute(
+            f"SELECT place, {field} FROM masks WHERE video = ? AND object = ? ORDER BY place", (video, object_id)
+        ):
+            yield from ["null"] * (seen - place)
+            yield value
+            place = seen + 1
+        yield from ["null"] * (length - place)
 
 
-def _by_place(store: sqlite3.Connection, field: str, video: int, number: int, length: int) -> Iterator[str]:
-    """What an object has on each of its video's frames: JSON, "null" where it cannot be seen."""
-    place = 0
-    for seen, value in store.execute(
-        f"SELECT place, {field} FROM masks WHERE video = ? AND object = ? ORDER BY place", (video, number)
-    ):
-        yield from ["null"] * (seen - place)
-        yield value
-        place = seen + 1
-    yield from ["null"] * (length - place)
+def _write_videos(file: TextIO, sources: Sequence[Source], images: Path | None, store: _MaskStore) -> list[int]:
+    """Write the videos and store their masks. Returns how many frames each has."""
+    lengths = []
+    videos = JsonList(file)
+    for video, source in enumerate(sources, start=1):
+        videos.add(f'{{"id":{video},"width":{source.width},"height":{source.height},"file_names":[')
+        names = JsonList(file, ",")
+        for frame in source.frames(images=images is not None):
+            for found in frame.objects:
+                store.add(video, names.count, found)
+            name = f"{source.name}/{frame.index:05d}.jpg"
+            names.add(dump(name))
+            if images is not None and frame.image is not None:
+                (images / source.name).mkdir(exist_ok=True)
+                save_jpeg(images / name, frame.image)
+        file.write(f'],"length":{names.count}}}')
+        lengths.append(names.count)
+    store.index()
+    return lengths
+
+
+def _write_annotations(
+    file: TextIO, sources: Sequence[Source], lengths: list[int], categories: Categories, store: _MaskStore
+) -> None:
+    """Write one annotation an object. Its category is the label that it has most often."""
+    annotations = JsonList(file)
+    for (video, object_id), labels in store.labels.items():
+        source, length = sources[video - 1], lengths[video - 1]
+        track = {
+            "id": annotations.count + 1,
+            "video_id": video,
+            "track_id": object_id,
+            "category_id": categories.number(labels.most_common(1)[0][0]),
+            "iscrowd": 0,
+            "width": source.width,
+            "height": source.height,
+            "length": length,
+        }
+        annotations.add(dump(track)[:-1])
+        for field in FIELDS:
+            file.write(f',"{field}":[')
+            values = JsonList(file, ",")
+            for value in store.values(field, video, object_id, length):
+                values.add(value)
+            file.write("]")
+        file.write("}")

@@ -13,15 +13,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
 
 import vidseg
 from vidseg.errors import InputError, OutputError
 from vidseg.io.files import atomic_output, check_writable
-from vidseg.tracks.rle import decode_mask, encode_mask
+from vidseg.tracks.records import FrameRecord, parse_record
+from vidseg.tracks.rle import encode_mask
 
 if TYPE_CHECKING:
     from vidseg.tracks.frame import TrackedFrame
@@ -31,7 +34,7 @@ HEADER_KEYS = ("clip", "width", "height", "frame_rate", "time_base", "prompts", 
 
 
 def header_of(
-    clip: str | os.PathLike,
+    clip: str | os.PathLike[str],
     width: int,
     height: int,
     frame_rate: Fraction,
@@ -59,11 +62,20 @@ class TracksWriter:
             for frame in frames:
                 tracks.write(frame)
 
-    header: values for HEADER_KEYS; rates and time bases as fractions ("24/1"). The format's
-        name and version are added.
+    Args:
+        path: of the file; an older one is replaced.
+        header: values for HEADER_KEYS; rates and time bases as fractions ("24/1"). The format's name and version are
+            added.
+
+    Raises:
+        ValueError: a key is missing from the header.
+        OutputError: the file cannot be written.
+
+    Attributes:
+        path: of the file.
     """
 
-    def __init__(self, path: str | os.PathLike, header: dict[str, Any]):
+    def __init__(self, path: str | os.PathLike[str], header: dict[str, Any]):
         if missing := [key for key in HEADER_KEYS if key not in header]:
             raise ValueError(f"the header of a tracks file lacks {', '.join(missing)}")
         self.path = check_writable(path, overwrite=True)
@@ -77,28 +89,35 @@ class TracksWriter:
     def __enter__(self) -> TracksWriter:
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         with self._errors():
-            self._stack.__exit__(*exception)
+            self._stack.__exit__(kind, error, traceback)
 
     def close(self) -> None:
         """Finish the file and give it its name."""
         self.__exit__(None, None, None)
 
     def write(self, frame: TrackedFrame) -> None:
-        """Append one frame; frames come in the order of the clip. An object with an empty mask is left out."""
+        """Append one frame. An object with an empty mask is left out.
+
+        Raises:
+            ValueError: the frame does not come after the one before.
+            OutputError: it cannot be written.
+        """
         if frame.index <= self._last:
             raise ValueError(f"frame {frame.index} was given after frame {self._last}; write in the clip's order")
         self._last = frame.index
         self._put(record_of(frame))
 
-    def _put(self, record: dict) -> None:
+    def _put(self, record: dict[str, Any]) -> None:
         with self._errors():
             self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
             self._file.flush()  # for those who follow it
 
     @contextmanager
-    def _errors(self):
+    def _errors(self) -> Generator[None, None, None]:
         try:
             yield
         except OSError as error:
@@ -108,38 +127,84 @@ class TracksWriter:
 
 
 class Tracks:
-    """A tracks file, read line by line: iterate it, as often as needed, for TrackedFrame without image.
+    """A tracks file, read line by line, as often as needed.
 
-    path: of the file. header: dict of its first line.
+    Iterating it gives a `TrackedFrame` without image for each frame; `records` gives the same without decoding masks.
+    Both raise InputError at a line that is broken.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        InputError: it cannot be read, is not a tracks file, or is of another version.
+
+    Attributes:
+        path: of the file.
+        header: what its first line holds.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         self.path = os.fspath(path)
-        header = next(self.records(), None)
-        if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise InputError(f"{self.path}: not a tracks file; give a .tracks.jsonl file written by vidseg")
-        if header.get("version") != VERSION:
-            version = header.get("version")
+        with closing(self._lines()) as lines:
+            _, header = next(lines, (1, None))
+        if not isinstance(header, dict):
+            raise self._foreign()
+        self.header = cast("dict[str, Any]", header)
+        if self.header.get("format") != FORMAT:
+            raise self._foreign()
+        if (version := self.header.get("version")) != VERSION:
             raise InputError(
                 f"{self.path}: tracks format version {version}, this vidseg reads {VERSION}; update vidseg"
             )
-        if missing := [key for key in ("width", "height") if not isinstance(header.get(key), int)]:
+        if missing := [key for key in ("width", "height") if not isinstance(self.header.get(key), int)]:
             raise InputError(f"{self.path}: line 1 is broken (no {missing[0]}); write the file again")
-        self.header: dict[str, Any] = header
+
+    @property
+    def width(self) -> int:
+        """Width of the clip's frames in pixels."""
+        return self.header["width"]
+
+    @property
+    def height(self) -> int:
+        """Height of the clip's frames in pixels."""
+        return self.header["height"]
 
     def __iter__(self) -> Iterator[TrackedFrame]:
+        for record in self.records():
+            yield record.decode()
+
+    def records(self) -> Iterator[FrameRecord]:
+        """The frames in their order, with masks as run lengths."""
         last = -1
-        for number, record in enumerate(self.records(), start=1):
+        for number, line in self._lines():
             if number == 1:
                 continue
-            try:
-                frame = frame_of(record, self.header["height"], self.header["width"])
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-                raise self.broken(number, f"{type(error).__name__}: {error}") from error
-            if frame.index <= last:
-                raise self.broken(number, f"frame {frame.index} after frame {last}")
-            last = frame.index
-            yield frame
+            record = parse_record(line, (self.height, self.width), partial(self._broken, number))
+            if record.index <= last:
+                raise self._broken(number, f"frame {record.index} after frame {last}")
+            last = record.index
+            yield record
+
+    def span(self) -> tuple[int, int] | None:
+        """Indices of the first and the last frame, from the two ends of the file alone; None if it has no frames.
+
+        Where the last line is broken, the last frame counts as unknown, and the first one stands for it.
+        """
+        first = next(self.records(), None)
+        if first is None:
+            return None
+        lines: list[bytes] = []
+        with open(self.path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            for room in (1 << 16, 1 << 20, 1 << 24, size):  # a line with many objects is long
+                file.seek(max(0, size - room))
+                lines = file.read().splitlines()
+                if len(lines) > 1:
+                    break
+        try:
+            return first.index, int(json.loads(lines[-1])["frame"])
+        except (ValueError, KeyError, TypeError):
+            return first.index, first.index
 
     def frame_count(self) -> int:
         """How many frames the file has. Its lines are counted, and not read."""
@@ -148,41 +213,51 @@ class Tracks:
 
     def check_size(self, clip: str, width: int, height: int) -> None:
         """Raise InputError if these are the tracks of a clip of another size."""
-        tracked = self.header["width"], self.header["height"]
-        if (width, height) != tracked:
+        if (width, height) != (self.width, self.height):
             raise InputError(
-                f"{self.path} is for a clip of {tracked[0]}×{tracked[1]} pixels and {clip} has {width}×{height}; give the clip that was tracked"
+                f"{self.path} is for a clip of {self.width}×{self.height} pixels and {clip} has {width}×{height}; "
+                "give the clip that was tracked"
             )
 
-    def records(self) -> Iterator[Any]:
-        """The lines as they are, header first. InputError for one that is no JSON."""
+    def _lines(self) -> Generator[tuple[int, Any], None, None]:
+        """The lines as JSON with their numbers, from 1: the header first."""
         number = 0
         try:
             with open(self.path, encoding="utf-8") as file:
-                for number, line in enumerate(file, start=1):
-                    yield json.loads(line)
+                for line in file:
+                    number += 1
+                    yield number, json.loads(line)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read ({error.strerror}); check the path") from error
-        except ValueError as error:  # no JSON, or no UTF-8
-            if number <= 1:
-                raise InputError(
-                    f"{self.path}: not a tracks file; give a .tracks.jsonl file written by vidseg"
-                ) from error
-            raise self.broken(number, "not a complete record") from error
+        except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested without end
+            raise self._foreign() if number <= 1 else self._broken(number, "not a complete record") from error
 
-    def broken(self, number: int, why: str) -> InputError:
-        """What to raise for a line that makes no sense."""
+    def _foreign(self) -> InputError:
+        return InputError(f"{self.path}: not a tracks file; give a .tracks.jsonl file written by vidseg")
+
+    def _broken(self, number: int, why: str) -> InputError:
+        """The exception for a line that makes no sense."""
         return InputError(f"{self.path}: line {number} is broken ({why}); remove it, or write the file again")
 
 
-def read_tracks(path: str | os.PathLike) -> Tracks:
-    """Open a tracks file. InputError if it is none; a broken line is reported when it is reached."""
+def read_tracks(path: str | os.PathLike[str]) -> Tracks:
+    """Open a tracks file.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The file, to iterate as often as needed for `TrackedFrame` without image.
+
+    Raises:
+        InputError: it is not a tracks file. A broken line is reported when it is reached.
+    """
     return Tracks(path)
 
 
 def record_of(frame: TrackedFrame) -> dict[str, Any]:
-    """One line of a tracks file. An object with an empty mask is left out."""
-    found = frame.detections
+    """What one line of a tracks file holds. An object with an empty mask is left out."""
+    found: Any = frame.detections  # a tracked frame's have all fields, which supervision cannot promise
     objects = [
         {
             "id": int(found.tracker_id[i]),
@@ -198,23 +273,14 @@ def record_of(frame: TrackedFrame) -> dict[str, Any]:
 
 
 def frame_of(record: dict[str, Any], height: int, width: int) -> TrackedFrame:
-    """The frame, without its image, that one line of a tracks file tells of. KeyError, ValueError and others if it is broken."""
-    import numpy as np
-    import supervision as sv
+    """The frame, without its image, that one line of a tracks file holds.
 
-    from vidseg.tracks.frame import TrackedFrame
+    Args:
+        record: the line, as `record_of` makes it.
+        height: of the clip's frames in pixels.
+        width: of the same.
 
-    objects, size = record["objects"], (height, width)
-    masks = np.zeros((len(objects), *size), bool)
-    for mask, entry in zip(masks, objects):
-        if tuple(entry["mask"]["size"]) != size:
-            raise ValueError(f"mask of size {entry['mask']['size']} in a clip of {list(size)}")
-        mask[:] = decode_mask(entry["mask"])
-    detections = sv.Detections(
-        xyxy=np.array([entry["box"] for entry in objects], np.float32).reshape(-1, 4),
-        mask=masks,
-        confidence=np.array([entry["score"] for entry in objects], np.float32),
-        tracker_id=np.array([entry["id"] for entry in objects], int),
-        data={"class_name": np.array([entry["label"] for entry in objects], str)},
-    )
-    return TrackedFrame(int(record["frame"]), float(record["time"]), None, detections)
+    Raises:
+        ValueError: it is not the record of a frame of that size.
+    """
+    return parse_record(record, (height, width)).decode()

@@ -8,20 +8,47 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
     import supervision as sv
+    from numpy.typing import NDArray
 
 
 @dataclass
 class TrackedFrame:
-    """One frame and the objects seen in it.
+    """One frame and the objects seen on it.
 
-    index: number of the frame in the clip, 0-based.
-    time: s, from the stream's own timestamps.
-    image: H×W×3 uint8 RGB; None where only tracks were read.
-    detections: N objects: xyxy N×4 float32 (pixels), mask N×H×W bool, confidence N float32,
-        tracker_id N int, data["class_name"] N str.
+    Attributes:
+        index: number of the frame in the clip, 0-based.
+        time: s, from the stream's own timestamps.
+        image: H×W×3 uint8 RGB; None where only tracks were read.
+        detections: N objects: xyxy N×4 float32 (pixels), mask N×H×W bool, confidence N float32, tracker_id N int,
+            data["class_name"] N str.
     """
 
     index: int
     time: float
-    image: np.ndarray | None
+    image: NDArray[np.uint8] | None
     detections: sv.Detections
+
+
+def empty_detections(height: int, width: int) -> sv.Detections:
+    """The detections of a frame of height×width pixels without objects, with all the fields of a `TrackedFrame`."""
+    import numpy as np
+    import supervision as sv
+
+    return sv.Detections(
+        xyxy=np.zeros((0, 4), np.float32),
+        mask=np.zeros((0, height, width), bool),
+        confidence=np.zeros(0, np.float32),
+        tracker_id=np.zeros(0, int),
+        data={"class_name": np.zeros(0, str)},
+    )
+
+
+def mask_bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """The smallest box around an H×W mask that is not empty: x1, y1, x2, y2.
+
+    x2 and y2 are one past its last pixel.
+    """
+    import numpy as np
+
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

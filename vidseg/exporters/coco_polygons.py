@@ -1,7 +1,7 @@
 """COCO with polygons, for annotation tools: both CVAT and Label Studio import it.
 
-Label Studio's converter fails at run lengths, and COCO's polygons are what both understand. They run along the edges of
-pixels, where an annotation tool draws them; each part of a mask is one, and holes are cut in along a line.
+Label Studio's converter fails on run lengths; both tools understand COCO's polygons. These run along the edges of
+pixels, where an annotation tool draws them. Each part of a mask is one polygon, and a hole is cut in along a line.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from vidseg.exporters.coco import write_coco
 from vidseg.exporters.polygons import edge_polygons
-from vidseg.exporters.records import ObjectRecord
 from vidseg.exporters.source import Source
+from vidseg.tracks.records import ObjectRecord
 
 
 def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
@@ -21,6 +21,6 @@ def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
 
 
 def _segmentation(found: ObjectRecord) -> list[list[int]]:
-    """[[x, y, x, y …] …] in pixels of the picture."""
-    x, y, *_ = found.box
+    """[[x, y, x, y …] …] in pixels of the frame."""
+    x, y, *_ = found.mask_box
     return [(polygon + (x, y)).ravel().tolist() for polygon in edge_polygons(found.crop())]
