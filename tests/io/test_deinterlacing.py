@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.support.clips import picture
-from vidseg.io import clip as video
 from vidseg.io import decoding
 from vidseg.io.clip import Clip
 from vidseg.io.deinterlacing import deinterlaced
+from vidseg.io.reader import Reader
 
 N = 24
 
@@ -71,7 +71,7 @@ def test_starting_late_and_going_back_give_the_same_pictures(tmp_path, monkeypat
         assert [(f.index, f.pts) for f in part] == [(f.index, f.pts) for f in frames[first:]]
         assert all(np.array_equal(a.image, b.image) for a, b in zip(part, frames[first:]))
     for room in (1 << 20, 30_000):
-        monkeypatch.setattr(video, "BACK_ROOM", room)
+        monkeypatch.setattr(Reader, "back_room", room)
         for last in (23, 16, 9, 8, 1):
             back = list(clip.backwards(frames[last]))
             assert [(f.index, f.pts) for f in back] == [(f.index, f.pts) for f in frames[:last]][::-1]

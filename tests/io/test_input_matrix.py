@@ -1,10 +1,11 @@
-"""Whatever people feed it: small files of many kinds, each read frame by frame, written again, and read again by PyAV alone."""
+"""Whatever people feed it: small files of many kinds, each read, written again, and read again by PyAV alone."""
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ MS = Fraction(1, 1000)
 N = 10
 EVEN = [i * 512 for i in range(N)]  # 25 frames/s in ticks of 1/12800 s
 EVERY_40 = [40 * i for i in range(N)]  # the same in ms
-FILM = dict(pts=list(range(N)), base=Fraction(1, 25))  # for codecs that want a frame rate
+FILM = {"pts": list(range(N)), "base": Fraction(1, 25)}  # for codecs that want a frame rate
 UNEVEN = list(accumulate([0] + [(300, 512, 1400, 700)[i % 4] for i in range(N - 1)]))
 X264 = {"crf": "2", "bf": "2", "g": "6"}
 MPEG = {"qmin": "1", "qmax": "1", "g": "6"}
@@ -42,55 +43,61 @@ def as_pq(image):
     return np.round(65535 * pq(1000 * hlg(image / 255) ** 1.2)).astype(np.uint16)
 
 
-def store(
-    path,
-    codec="libx264",
-    pixels="yuv420p",
-    pts=EVEN,
-    base=Fraction(1, 12800),
-    size=(64, 48),
-    options=None,
-    container=None,
-    form=None,
-    matrix=None,
-    light=None,
-    sounds=0,
-    subtitles=False,
-    context=None,
-    setup=None,
-    paint=picture,
-    layout="rgb24",
-):
-    """Write a clip. matrix: (colorspace, full range); light: (primaries, transfer curve); context: attributes of the encoder."""
-    with av.open(str(path), "w", format=form, options=container or {}) as out:
-        if options is None:
-            options = X264 if codec == "libx264" else {}
-        tones = [
-            out.add_stream("aac", rate=48000, layout="mono") for _ in range(sounds // 2)
-        ]  # before and after the picture
-        video = out.add_stream(codec, rate=25, options=options)
-        tones += [out.add_stream("aac", rate=48000, layout="mono") for _ in range(sounds - len(tones))]
-        video.width, video.height, video.pix_fmt = *size, pixels
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How `store` writes a clip."""
+
+    codec: str = "libx264"
+    pixels: str = "yuv420p"
+    pts: list[int] = field(default_factory=lambda: EVEN)
+    base: Fraction = Fraction(1, 12800)
+    size: tuple[int, int] = (64, 48)
+    options: dict[str, str] | None = None
+    container: dict[str, str] | None = None
+    form: str | None = None
+    matrix: tuple[int, bool] | None = None  # colorspace, full range
+    light: tuple[int, int] | None = None  # primaries, transfer curve
+    sounds: int = 0
+    subtitles: bool = False
+    context: dict[str, Any] | None = None  # attributes of the encoder
+    setup: Callable[[Any], object] | None = None
+    paint: Callable[..., np.ndarray] = picture
+    layout: str = "rgb24"
+
+
+def store(path, **given):
+    """Write a clip. given: see Recipe."""
+    how = Recipe(**given)
+    options = how.options
+    if options is None:
+        options = X264 if how.codec == "libx264" else {}
+    with av.open(str(path), "w", format=how.form, options=how.container or {}) as out:
+        # Some before and some after the picture
+        tones = [out.add_stream("aac", rate=48000, layout="mono") for _ in range(how.sounds // 2)]
+        video: Any = out.add_stream(how.codec, rate=25, options=options)
+        tones += [out.add_stream("aac", rate=48000, layout="mono") for _ in range(how.sounds - len(tones))]
+        video.width, video.height, video.pix_fmt = *how.size, how.pixels
         encoder = video.codec_context
-        encoder.time_base = base
-        if matrix:
-            encoder.colorspace, encoder.color_range = matrix[0], 2 if matrix[1] else 1
-        if light:
-            encoder.color_primaries, encoder.color_trc = light
-        for name, value in (context or {}).items():
+        encoder.time_base = how.base
+        if how.matrix:
+            encoder.colorspace, encoder.color_range = how.matrix[0], 2 if how.matrix[1] else 1
+        if how.light:
+            encoder.color_primaries, encoder.color_trc = how.light
+        for name, value in (how.context or {}).items():
             setattr(encoder, name, value)
-        if setup:
-            setup(video)
+        if how.setup:
+            how.setup(video)
         with usual_scheduling():  # what a browser in another test inherits, else
             encoder.open(strict=False)
-        text = out.add_mux_stream("mov_text" if str(path).endswith(".mp4") else "subrip") if subtitles else None
-        for index, tick in enumerate(pts):
-            frame = av.VideoFrame.from_ndarray(paint(index, *size), format=layout)
-            if matrix:
-                frame = frame.reformat(format=pixels, dst_colorspace=matrix[0], dst_color_range=2 if matrix[1] else 1)
-            if light:
-                frame.color_primaries, frame.color_trc = light
-            frame.pts, frame.time_base = tick, base
+        text = out.add_mux_stream("mov_text" if str(path).endswith(".mp4") else "subrip") if how.subtitles else None
+        for index, tick in enumerate(how.pts):
+            frame = av.VideoFrame.from_ndarray(how.paint(index, *how.size), format=how.layout)
+            if how.matrix:
+                space, full = how.matrix
+                frame = frame.reformat(format=how.pixels, dst_colorspace=space, dst_color_range=2 if full else 1)
+            if how.light:
+                frame.color_primaries, frame.color_trc = how.light
+            frame.pts, frame.time_base = tick, how.base
             out.mux(video.encode(frame))
         out.mux(video.encode(None))
         for tone in tones:
@@ -148,7 +155,7 @@ class Case(NamedTuple):
     make: Callable
     times: list[float] = [i / 25 for i in range(N)]  # s, from the first frame
     start: float | None = 0.0  # s, of the first frame; None: whatever the format makes of it
-    size: tuple[int, int] = (64, 48)  # as shown
+    shown: tuple[int, int] = (64, 48)  # its size as it is displayed
     mark: tuple[int, int] = (0, 0)  # row and column of the corner with the mark
     red: tuple[int, int, int] | None = (250, 20, 20)  # of the mark; None if it is another
     aspect: Fraction = Fraction(1)  # of a pixel
@@ -156,40 +163,17 @@ class Case(NamedTuple):
     near: int = 0  # how far a frame's number may be off, where the codec is coarse
 
 
-def case(
-    file,
-    codec="libx264",
-    times=None,
-    start=0.0,
-    shown=None,
-    mark=(0, 0),
-    red=(250, 20, 20),
-    aspect=1,
-    clear=False,
-    near=0,
-    make=None,
-    **how,
-):
-    """A case made by `store`."""
-    base = how.get("base", Fraction(1, 12800))
-    pts = how.get("pts", EVEN)
-    times = times or [float((tick - pts[0]) * base) for tick in pts]
-    return Case(
-        file,
-        make or (lambda path: store(path, codec, **how)),
-        times,
-        start,
-        shown or how.get("size", (64, 48)),
-        mark,
-        red,
-        Fraction(aspect),
-        clear,
-        near,
-    )
+def case(file, codec="libx264", make=None, **given):
+    """A case made by `store`: fields of Case say what is expected, all others are for the Recipe."""
+    expected = {name: given.pop(name) for name in Case._fields if name in given}
+    pts, base = given.get("pts", EVEN), given.get("base", Fraction(1, 12800))
+    expected.setdefault("times", [float((tick - pts[0]) * base) for tick in pts])
+    expected.setdefault("shown", given.get("size", (64, 48)))
+    return Case(file, make or (lambda path: store(path, codec=codec, **given)), **expected)
 
 
-def turned(degrees):
-    return dict(setup=lambda video: video.set_display_rotation(degrees))
+def turned(degrees) -> dict[str, Any]:
+    return {"setup": lambda video: video.set_display_rotation(degrees)}
 
 
 RAW = [i / 25 for i in range(N)]
@@ -350,7 +334,7 @@ def test_read_and_written(tmp_path, name):
     assert wanted.start is None or clip.first_time == pytest.approx(wanted.start, abs=tick)
     assert all(f.time == float(f.pts * info.time_base) for f in frames) and clip.warning is None
     # upright, in its colours
-    assert (info.width, info.height) == wanted.size and info.pixel_aspect == wanted.aspect
+    assert (info.width, info.height) == wanted.shown and info.pixel_aspect == wanted.aspect
     for frame in frames:
         assert frame.image.shape == (info.height, info.width, 3) and frame.image.dtype == np.uint8
         corners = frame.image[3 :: info.height - 7, 3 :: info.width - 7].astype(int)

@@ -1,5 +1,3 @@
-from fractions import Fraction
-
 import av
 import numpy as np
 import pytest
@@ -38,7 +36,7 @@ def coded(colours, matrix, full=False, bits=8, size=(112, 64), **tags):
     for plane, values in zip(frame.planes, planes):
         padded = np.zeros((height, plane.line_size // values.itemsize), values.dtype)
         padded[:, :width] = values
-        plane.update(padded)
+        plane.update(padded.tobytes())
     frame.color_range = 2 if full else 1
     for name, value in tags.items():
         setattr(frame, name, value)
@@ -140,10 +138,9 @@ def test_colours_that_nobody_can_show_are_refused(tmp_path):
     path = make_clip(
         tmp_path / "ictcp.mp4",
         CONSTANT[:4],
-        Fraction(1, 12800),
-        "libx265",
-        {"x265-params": "log-level=none:colormatrix=ictcp"},
-        "yuv420p10le",
+        codec="libx265",
+        options={"x265-params": "log-level=none:colormatrix=ictcp"},
+        pixels="yuv420p10le",
     )
     with pytest.raises(InputError, match="ictcp.mp4: its colours"):
         Clip(path)
@@ -171,5 +168,6 @@ def test_the_table_for_hdr_is_kept(monkeypatch):
     made = []
     monkeypatch.setattr("vidseg.io.picture.scaler", lambda use="": made.append(use) or scaler(use))
     frame = coded(COLOURS, 9, bits=10, colorspace=9, color_primaries=9, color_trc=18)
-    seen(frame, 7), seen(coded(COLOURS, 1, colorspace=1), 7)
+    seen(frame, 7)
+    seen(coded(COLOURS, 1, colorspace=1), 7)
     assert made == ["", "hdr", ""] and scaler("hdr") is scaler("hdr") is not scaler()

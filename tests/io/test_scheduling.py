@@ -1,4 +1,4 @@
-"""An encoder that claims the machine for itself: SVT-AV1 does so where root starts it. Elsewhere these tests cannot fail."""
+"""An encoder that claims the machine for itself, as SVT-AV1 does for root. For others these tests cannot fail."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,7 @@
 import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -6,7 +9,7 @@ import numpy as np
 import pytest
 import supervision as sv
 
-from tests.support.clips import COUNT, VARIABLE, make_clip, sound_packets
+from tests.support.clips import COUNT, VARIABLE, make_clip, read_png, sound_packets
 from vidseg.errors import InputError, OutputError
 from vidseg.io.clip import Clip
 from vidseg.rendering.palette import PALETTE, colour_of
@@ -15,8 +18,8 @@ from vidseg.tracks.file import TracksWriter
 from vidseg.tracks.frame import TrackedFrame
 
 
-def tracked(size, boxes, ids, names=None, index=0, time=0.0, grey=128):
-    """A TrackedFrame on a grey picture of (width, height), whose masks fill the boxes."""
+def tracked(size, boxes, ids, names=None, index=0, time=0.0, grey=128) -> Any:
+    """A TrackedFrame on a grey picture of (width, height), whose masks fill the boxes. Nothing of it is None."""
     width, height = size
     masks = np.zeros((len(boxes), height, width), bool)
     for mask, (x1, y1, x2, y2) in zip(masks, boxes):
@@ -95,21 +98,22 @@ def test_nothing_tracked_and_empty_masks_draw_nothing_new():
 
 SIZE = (160, 120)
 ID = 3
+Pair = tuple[str, Path]
 
 
 def tracks_for(path, target, frames, size=SIZE):
     """Tracks of one moving square in those frames of the clip that `frames` names."""
     with Clip(path) as clip:
-        header = dict(
-            clip=path,
-            width=size[0],
-            height=size[1],
-            frame_rate=str(clip.info.frame_rate),
-            time_base=str(clip.info.time_base),
-            prompts=["dog"],
-            models={},
-            vidseg="0",
-        )
+        header = {
+            "clip": path,
+            "width": size[0],
+            "height": size[1],
+            "frame_rate": str(clip.info.frame_rate),
+            "time_base": str(clip.info.time_base),
+            "prompts": ["dog"],
+            "models": {},
+            "vidseg": "0",
+        }
         with TracksWriter(target, header) as tracks:
             for frame in clip.frames():
                 if frame.index in frames:
@@ -174,19 +178,19 @@ def test_render_leaves_nothing_behind_when_the_tracks_break(tmp_path):
 # --- choices ---
 
 
-def two_tracks(path, target, size=SIZE, frames=range(12)):
+def two_tracks(path, target, size=SIZE, frames: Iterable[int] = range(12)):
     """Tracks of a still dog at the left, id 1, and a cat at the right, id 7."""
     with Clip(path) as clip:
-        header = dict(
-            clip=path,
-            width=size[0],
-            height=size[1],
-            frame_rate=str(clip.info.frame_rate),
-            time_base=str(clip.info.time_base),
-            prompts=["cat"],
-            models={},
-            vidseg="0",
-        )
+        header = {
+            "clip": path,
+            "width": size[0],
+            "height": size[1],
+            "frame_rate": str(clip.info.frame_rate),
+            "time_base": str(clip.info.time_base),
+            "prompts": ["cat"],
+            "models": {},
+            "vidseg": "0",
+        }
         with TracksWriter(target, header) as tracks:
             for frame in clip.frames():
                 if frame.index in frames:
@@ -202,10 +206,10 @@ def pair(tmp_path):
     return path, two_tracks(path, tmp_path / "t.jsonl", frames=range(4, 16))
 
 
-def still(pair, target, **choices):
+def still(pair: Pair, target, **choices):
     """A still of frame 10 as H×W×3 RGB."""
     assert render(*pair, target, frame=10, overwrite=True, **choices) is None
-    return cv2.imread(str(target))[..., ::-1]
+    return read_png(target)
 
 
 def tint(picture, x, source=40 + 4 * 10):
@@ -215,7 +219,7 @@ def tint(picture, x, source=40 + 4 * 10):
     return min(range(12), key=lambda i: np.abs(picture[80, x] - (0.55 * source + 0.45 * np.array(colour_of(i)))).sum())
 
 
-def test_only_the_chosen_objects_are_drawn(pair, tmp_path):
+def test_only_the_chosen_objects_are_drawn(pair: Pair, tmp_path):
     for only, left, right in [
         ((), 1, 7),
         ("label=dog", 1, None),
@@ -229,14 +233,14 @@ def test_only_the_chosen_objects_are_drawn(pair, tmp_path):
     assert note == "nothing is shown: no object is label=horse; the labels are cat, dog"
 
 
-def test_colours_by_label_follow_the_prompts(pair, tmp_path):
+def test_colours_by_label_follow_the_prompts(pair: Pair, tmp_path):
     picture = still(pair, tmp_path / "out.png", color_by="label", style="mask")
     assert (tint(picture, 110), tint(picture, 30)) == (0, 1)  # the prompt was "cat"
     picture = still(pair, tmp_path / "out.png", color_by="label", style="mask", only="label=dog")
     assert (tint(picture, 110), tint(picture, 30)) == (None, 1)  # the same without the other
 
 
-def test_stills_are_frames_of_the_video(pair, tmp_path):
+def test_stills_are_frames_of_the_video(pair: Pair, tmp_path):
     styles = "mask,contour,trail,label"
     assert render(*pair, tmp_path / "out.mkv", style=styles, crf=0) is None
     frames = list(Clip(tmp_path / "out.mkv").frames())
@@ -248,10 +252,10 @@ def test_stills_are_frames_of_the_video(pair, tmp_path):
 
 def test_a_still_of_a_frame_that_the_tracks_lack_is_bare(tmp_path):
     path = make_clip(tmp_path / "a.mp4", size=SIZE)
-    tracks = two_tracks(path, tmp_path / "t.jsonl", frames={2, 3, 30})
+    tracks = two_tracks(path, tmp_path / "t.jsonl", frames=(2, 3, 30))
     render(path, tracks, tmp_path / "out.png", frame=10)
     source = next(frame.image for frame in Clip(path).frames() if frame.index == 10)
-    assert np.array_equal(cv2.imread(str(tmp_path / "out.png"))[..., ::-1], source)
+    assert np.array_equal(read_png(tmp_path / "out.png"), source)
     for number, says in (
         (1, "no frame 1: its first one is 2"),
         (31, "no frame 31: its last one is 30"),
@@ -277,7 +281,7 @@ def test_a_still_of_a_frame_that_the_tracks_lack_is_bare(tmp_path):
         ({"side_by_side": True, "width": 80}, (160, 60)),
     ],
 )
-def test_sizes_keep_the_aspect(pair, tmp_path, choice, size):
+def test_sizes_keep_the_aspect(pair: Pair, tmp_path, choice, size):
     picture = still(pair, tmp_path / "out.png", style="mask", **choice)
     assert picture.shape[1::-1] == size
     half = picture[:, picture.shape[1] // 2 :] if "side_by_side" in choice else picture
@@ -294,11 +298,11 @@ def test_sizes_keep_the_aspect(pair, tmp_path, choice, size):
 
 
 def test_masks_are_scaled_with_the_picture():
-    from vidseg.rendering.drawing import _scaled
+    from vidseg.rendering.frame_renderer import _scaled
 
     found = tracked((160, 120), [(10, 60, 50, 100)], [1]).detections
     for size in [(80, 60), (320, 240), (53, 40)]:
-        scaled = _scaled(found, size)
+        scaled: Any = _scaled(found, size)
         x, y, w, h = cv2.boundingRect(scaled.mask[0].astype(np.uint8))
         assert np.abs(np.array([x, y, x + w, y + h]) - scaled.xyxy[0]).max() <= 1 and scaled.mask.shape == (
             1,
@@ -323,7 +327,7 @@ def test_codecs_keep_timing_and_sound(tmp_path, name, choice, codec, capfd):
     path = make_clip(tmp_path / "in.mp4", pts, size=SIZE, audio="aac")
     tracks = two_tracks(path, tmp_path / "t.jsonl", frames=range(4, 20))
     note = render(path, tracks, tmp_path / name, **choice)
-    assert (note is None) if not name.endswith("webm") else "without sound" in note and "try .mkv" in note
+    assert (note is None) if not name.endswith("webm") else note and "without sound" in note and "try .mkv" in note
     with av.open(str(tmp_path / name)) as out:
         stream = out.streams.video[0]
         assert stream.codec_context.codec.canonical_name == codec and (
@@ -335,7 +339,7 @@ def test_codecs_keep_timing_and_sound(tmp_path, name, choice, codec, capfd):
     assert capfd.readouterr() == ("", "")  # encoders may not talk
 
 
-def test_a_size_that_a_codec_does_not_take_is_one_line(pair, tmp_path):
+def test_a_size_that_a_codec_does_not_take_is_one_line(pair: Pair, tmp_path):
     with pytest.raises(OutputError, match="libx264 does not take 21846×16384 pixels .* choose another size or codec"):
         render(*pair, tmp_path / "out.mp4", height=16384)
     assert sorted(os.listdir(tmp_path)) == ["a.mp4", "t.jsonl"]
@@ -350,7 +354,7 @@ def test_clips_of_a_frame_or_two(tmp_path, name, codec, count):
     assert len(list(Clip(tmp_path / name).frames())) == count
 
 
-def test_crf_chooses_quality(pair, tmp_path):
+def test_crf_chooses_quality(pair: Pair, tmp_path):
     sizes = []
     for crf in (2, 40):
         render(*pair, tmp_path / "out.mp4", crf=crf, overwrite=True)
@@ -358,7 +362,7 @@ def test_crf_chooses_quality(pair, tmp_path):
     assert sizes[0] > 1.2 * sizes[1]
 
 
-def test_progress_counts_the_tracked_frames(pair, tmp_path):
+def test_progress_counts_the_tracked_frames(pair: Pair, tmp_path):
     calls = []
     render(*pair, tmp_path / "out.mp4", progress=lambda *call: calls.append(call))
     assert calls == [(i, 12) for i in range(1, 13)]

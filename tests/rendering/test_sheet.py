@@ -1,4 +1,4 @@
-"""The contact sheet, and reading tracks without their masks."""
+"""The contact sheet."""
 
 import json
 
@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 from tests.rendering.test_render import tracked
-from tests.support.clips import COUNT, make_clip
+from tests.support.clips import COUNT, make_clip, read_png
 from vidseg.errors import InputError
 from vidseg.io.clip import Clip
 from vidseg.rendering.palette import colour_of
 from vidseg.rendering.render import render
-from vidseg.rendering.sheet import clock, view
-from vidseg.rendering.skimming import ends, skim
-from vidseg.tracks.file import TracksWriter, read_tracks
+from vidseg.rendering.sheet import clock, draw_view
+from vidseg.tracks.file import TracksWriter
 
 SIZE = (160, 120)
 
@@ -22,16 +21,16 @@ SIZE = (160, 120)
 def make(tmp_path, seen, clip=None):
     """(clip, tracks): object i is a square seen on the frames seen[i]; the clip's brightness tells its frames apart."""
     path = clip or make_clip(tmp_path / "a.mp4", size=SIZE)
-    header = dict(
-        clip=path,
-        width=SIZE[0],
-        height=SIZE[1],
-        frame_rate="25",
-        time_base="1/12800",
-        prompts=[],
-        models={},
-        vidseg="0",
-    )
+    header = {
+        "clip": path,
+        "width": SIZE[0],
+        "height": SIZE[1],
+        "frame_rate": "25",
+        "time_base": "1/12800",
+        "prompts": [],
+        "models": {},
+        "vidseg": "0",
+    }
     with Clip(path) as source, TracksWriter(tmp_path / "t.jsonl", header) as tracks:
         for frame in source.frames():
             ids = [i for i, frames in seen.items() if frame.index in frames]
@@ -42,7 +41,7 @@ def make(tmp_path, seen, clip=None):
 
 def sheet_of(tmp_path, clip, tracks, **choices):
     assert render(clip, tracks, tmp_path / "sheet.png", kind="sheet", overwrite=True, **choices) is None
-    return cv2.imread(str(tmp_path / "sheet.png"))[..., ::-1]
+    return read_png(tmp_path / "sheet.png")
 
 
 def brightness(sheet, row, column):
@@ -103,9 +102,9 @@ def test_masks_that_cannot_be_decoded_are_one_line(tmp_path):
         lines = [json.loads(line) for line in text.splitlines()]
         lines[4]["objects"][0]["mask"]["counts"] = counts
         tracks.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        with pytest.raises(InputError, match="is broken at frame 3"):
+        with pytest.raises(InputError, match=r"t.jsonl: line 5 is broken \(run lengths"):
             sheet_of(tmp_path, clip, tracks)
-        with pytest.raises(InputError, match="is broken near frame 3"):
+        with pytest.raises(InputError, match=r"t.jsonl: line 5 is broken \(run lengths"):
             render(clip, tracks, tmp_path / "still.png", frame=3)
 
 
@@ -117,7 +116,7 @@ def test_views_show_the_whole_object(box):
     mask[box[1] : box[3], box[0] : box[2]] = True
     image = np.full((120, 160, 3), 128, np.uint8)
     image[mask] = (0, 255, 0)
-    shown = view(image, mask, (box[2] - box[0], box[3] - box[1]), (255, 0, 0), (240, 180))
+    shown = draw_view(image, mask, (box[2] - box[0], box[3] - box[1]), (255, 0, 0), (240, 180))
     assert shown.shape == (180, 240, 3)
     red = (np.abs(shown.astype(int) - (255, 0, 0)).max(axis=2) < 90).astype(np.uint8)
     x, y, w, h = cv2.boundingRect(red)
@@ -126,52 +125,3 @@ def test_views_show_the_whole_object(box):
 
 def test_clock():
     assert [clock(s) for s in (0, 0.449, 59.96, 62.5, 3723.04)] == ["0:00.0", "0:00.4", "1:00.0", "1:02.5", "1:02:03.0"]
-
-
-# --- skimming ---
-
-
-def test_skimming_tells_what_reading_does(tmp_path):
-    _, path = make(tmp_path, {3: range(2, 31), 5: [7, 8]})
-    tracks = read_tracks(path)
-    for line, frame in zip(skim(tracks), tracks, strict=True):
-        assert (line.index, line.time) == (frame.index, frame.time)
-        assert [(i, label) for i, label, _ in line.objects] == list(
-            zip(frame.detections.tracker_id, frame.detections.data["class_name"])
-        )
-    assert ends(tracks) == (0, COUNT - 1)
-
-
-def test_ends_of_long_lines_and_of_broken_files(tmp_path):
-    _, path = make(tmp_path, {3: range(2, 31)})
-    text = path.read_text()
-    lines = text.splitlines()
-    path.write_text(lines[0] + "\n")
-    assert ends(read_tracks(path)) is None
-    last = json.dumps({"frame": 99, "time": 9.0, "objects": [], "more": "x" * 3_000_000})
-    path.write_text("\n".join(lines[:5] + [last]) + "\n")
-    assert ends(read_tracks(path)) == (0, 99)
-    path.write_text("\n".join(lines[:2]))
-    assert ends(read_tracks(path)) == (0, 0)
-    path.write_text(text[: len(text) - 40])
-    assert ends(read_tracks(path)) == (0, 0)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        '{"frame": 1, "time": 0}',
-        "[]",
-        '{"frame": "x", "time": 0, "objects": []}',
-        '{"frame": 0, "time": 0, "objects": []}',
-        '{"frame": 9, "time": 0, "objects": [{"id": 1}]}',
-        '{"frame": 9,',
-        '{"frame": 9, "time": 0, "objects": [{"id": 1, "label": "a", "mask": {"size": [1, 2], "counts": "2"}}]}',
-        '{"frame": 9, "time": 0, "objects": [{"id": 1, "label": "a", "mask": {"size": [120, 160], "counts": [9]}}]}',
-    ],
-)
-def test_skimming_names_the_broken_line(tmp_path, line):
-    _, path = make(tmp_path, {3: range(2, 31)})
-    path.write_text("\n".join(path.read_text().splitlines()[:3] + [line]) + "\n")
-    with pytest.raises(InputError, match="line 4 is broken"):
-        list(skim(read_tracks(path)))

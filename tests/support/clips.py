@@ -1,8 +1,12 @@
 """Small clips made by code. Each frame shows its own number as brightness, so that a test can name it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
+import cv2
 import numpy as np
 
 COUNT = 40
@@ -28,31 +32,35 @@ def noise(index, width=160, height=120):
     return np.random.default_rng(index).integers(0, 255, (height, width, 3), np.uint8)
 
 
-def make_clip(
-    path,
-    pts=CONSTANT,
-    base=Fraction(1, 12800),
-    codec="libx264",
-    options=None,
-    pixels="yuv420p",
-    size=(64, 48),
-    rotation=None,
-    audio=None,
-    container=None,
-    paint=picture,
-):
-    """Write a clip with one frame for each of `pts`, and sound all along it if `audio` names a codec."""
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How `make_clip` makes a clip; `audio` names a codec."""
+
+    codec: str = "libx264"
+    options: dict[str, str] | None = None
+    pixels: str = "yuv420p"
+    size: tuple[int, int] = (64, 48)
+    rotation: int | None = None
+    audio: str | None = None
+    container: dict[str, str] | None = None
+    paint: Callable[..., np.ndarray] = picture
+
+
+def make_clip(path, pts=CONSTANT, base=Fraction(1, 12800), **how):
+    """Write a clip with one frame for each of `pts`, and sound all along it if there is any. how: see Recipe."""
+    recipe = Recipe(**how)
+    options = recipe.options
     if options is None:
-        options = {"g": "12", "bf": "3", "crf": "4"} if codec == "libx264" else {}
-    with av.open(str(path), "w", options=container or {}) as out:
-        video = out.add_stream(codec, rate=25, options=options)
-        video.width, video.height, video.pix_fmt = *size, pixels
+        options = {"g": "12", "bf": "3", "crf": "4"} if recipe.codec == "libx264" else {}
+    with av.open(str(path), "w", options=recipe.container or {}) as out:
+        video: Any = out.add_stream(recipe.codec, rate=25, options=options)
+        video.width, video.height, video.pix_fmt = *recipe.size, recipe.pixels
         video.codec_context.time_base = base
-        if rotation:
-            video.set_display_rotation(rotation)
-        sound = out.add_stream(audio, rate=48000, layout="mono") if audio else None
+        if recipe.rotation:
+            video.set_display_rotation(recipe.rotation)
+        sound = out.add_stream(recipe.audio, rate=48000, layout="mono") if recipe.audio else None
         for index, tick in enumerate(pts):
-            frame = av.VideoFrame.from_ndarray(paint(index, *size), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(recipe.paint(index, *recipe.size), format="rgb24")
             frame.pts, frame.time_base = tick, base
             out.mux(video.encode(frame))
         out.mux(video.encode(None))
@@ -85,3 +93,10 @@ def sound_packets(path):
     """[(time in s, bytes)] of the first sound stream."""
     with av.open(str(path)) as source:
         return [(float(p.pts * p.time_base), bytes(p)) for p in source.demux(audio=0) if p.size]
+
+
+def read_png(path):
+    """H×W×3 RGB, or H×W×4 RGBA, as it is stored."""
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)

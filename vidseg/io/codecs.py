@@ -1,4 +1,4 @@
-"""The encoders that videos are written with. Costs nothing to import."""
+"""The encoders that videos are written with. Importing this module costs nothing."""
 
 from __future__ import annotations
 
@@ -9,25 +9,31 @@ VIDEO_FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov", ".webm": "web
 
 @dataclass(frozen=True)
 class Codec:
-    """An encoder of FFmpeg and how it is set."""
+    """An encoder of FFmpeg and its settings.
+
+    Attributes:
+        encoder: FFmpeg's name for it.
+        suffixes: of the files it may be written into.
+        pixels: pixel format.
+        crf: the usual quality, the lower the better, which looks like the source; None if there is no such setting.
+        worst: the greatest crf.
+        options: presets that keep up with decoding on a small machine: they cost size and not quality.
+        tag: its name in MP4 and MOV, where players want another than FFmpeg's.
+    """
 
     encoder: str
-    suffixes: tuple[str, ...]  # of the files it may be written into
-    pixels: str  # pixel format
-    crf: (
-        int | None
-    )  # quality, the lower the better: the usual one here (looks like the source); None if there is no such setting
-    worst: int  # the greatest crf
-    options: tuple[
-        tuple[str, str], ...
-    ]  # presets that keep up with decoding on a small machine: they cost size and not quality
-    tag: str | None = None  # its name in MP4 and MOV, where players want another than FFmpeg's
+    suffixes: tuple[str, ...]
+    pixels: str
+    crf: int | None
+    worst: int
+    options: tuple[tuple[str, str], ...]
+    tag: str | None = None
 
 
 FAST_VP9 = (("b", "0"), ("deadline", "realtime"), ("cpu-used", "6"), ("row-mt", "1"))
-CODECS = {  # of those that go into a file, the first is the usual one
+CODECS = {  # the first that goes into a file is the usual one
     "h264": Codec("libx264", (".mp4", ".mkv", ".mov"), "yuv420p", 18, 51, (("preset", "veryfast"),)),
-    # Without B-frames: x265 gives wild timestamps to clips of one or two frames else, and MP4 refuses them
+    # Without B-frames: else x265 gives wild timestamps to clips of one or two frames, and MP4 refuses them
     "h265": Codec(
         "libx265",
         (".mp4", ".mkv", ".mov"),
@@ -54,7 +60,15 @@ def codecs_of(suffix: str) -> list[str]:
 
 
 def codec_for(suffix: str, name: str | None = None) -> Codec:
-    """The codec of that name, or the usual one for a file with that suffix (.mp4, …). ValueError if they do not go together."""
+    """Look up the codec for a file with that suffix (.mp4, …).
+
+    Args:
+        suffix: of VIDEO_FORMATS.
+        name: of CODECS; None: the usual one.
+
+    Raises:
+        ValueError: if they do not go together.
+    """
     codec = CODECS[name or codecs_of(suffix)[0]]
     if suffix not in codec.suffixes:
         raise ValueError(f"{name} does not go into {suffix} files; choose {' or '.join(codec.suffixes)}")

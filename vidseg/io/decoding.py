@@ -1,4 +1,4 @@
-"""Below a clip: opening, decoding and seeking through PyAV. What comes out is shown by `vidseg.io.picture`."""
+"""Opening, decoding and seeking through PyAV. `vidseg.io.picture` makes images of the frames that come out."""
 
 from __future__ import annotations
 
@@ -9,40 +9,67 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, cast
 
 from vidseg.errors import InputError
 from vidseg.io.deinterlacing import deinterlaced
 from vidseg.io.live import Source
 
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
+    from av.video.stream import VideoStream
+
 ADVICE = "give a video, an image or a folder of images"
-of_this_thread = threading.local()  # holds converters by use, which must not be used by two threads at once
+of_this_thread = threading.local()  # converters by use: two threads must not use one at once
 
 
 @dataclass
 class Damage:
-    found: bool = False  # a packet or the file's end is missing or cannot be decoded
-    resumed: bool = False  # and frames could be read after it
+    """What is wrong with a file, as far as it has been read.
+
+    Attributes:
+        found: whether a packet or the file's end is missing or cannot be decoded.
+        resumed: whether frames could be read after it.
+    """
+
+    found: bool = False
+    resumed: bool = False
 
 
 @contextmanager
-def opened(path: str, source: Source | None = None) -> Iterator:
-    """The open container and its video stream: (container, stream). InputError if there is none.
+def opened(path: str, source: Source | None = None) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file or a source while the block runs.
 
-    source: where to read instead of the file at `path`.
+    Args:
+        path: the file, or the source's name.
+        source: where to read instead of the file at `path`.
+
+    Yields:
+        (container, stream): the open container and the video in it.
+
+    Raises:
+        InputError: if there is no video that can be read.
     """
     import av
+    from av.error import ExitError, FFmpegError
+    from av.stream import Disposition
 
     try:
         container = av.open(source.url, **source.how) if source else av.open(path)
-    except (av.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         kind, advice = ("cannot be read", source.advice) if source else ("not a video that can be read", ADVICE)
-        why = (
-            "no answer" if isinstance(error, av.ExitError) else reason(error)
-        )  # which would say "immediate exit requested"
+        # Of a source that does not answer, FFmpeg says "immediate exit requested"
+        why = "no answer" if isinstance(error, ExitError) else reason(error)
         raise InputError(f"{path}: {kind} ({why}); {advice}") from error
     with container:
         # FFmpeg shows plain text as video (its "tty" format), and a song's cover is a video stream
-        pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if container.format.name == "tty" or not (pictures or container.streams.audio):
             raise InputError(f"{path}: not a video; {ADVICE}")
         if not pictures:
@@ -51,14 +78,17 @@ def opened(path: str, source: Source | None = None) -> Iterator:
         yield container, next((stream for stream in pictures if stream.frames != 1), pictures[0])
 
 
-def decode(container, stream, damage: Damage) -> Iterator:
-    """PyAV frames in display order, without interlacing. Damage is noted in `damage`, not raised, and reading goes on after it."""
+def decode(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[VideoFrame]:
+    """Decode PyAV frames in display order, without interlacing.
+
+    Damage is noted in `damage`, not raised, and reading goes on after it.
+    """
     return deinterlaced(decoded(container, stream, damage))
 
 
-def decoded(container, stream, damage: Damage) -> Iterator:
-    """What `decode` gives, as it is stored."""
-    import av
+def decoded(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[VideoFrame]:
+    """Decode PyAV frames like `decode`, interlaced where they are stored so."""
+    from av.error import FFmpegError
 
     packets, decoder = container.demux(stream), decoder_of(stream)
     while True:
@@ -66,7 +96,7 @@ def decoded(container, stream, damage: Damage) -> Iterator:
             packet = next(packets)
         except StopIteration:
             return
-        except av.FFmpegError:  # the file breaks off here: hand out what the decoder still holds
+        except FFmpegError:  # the file breaks off here: hand out what the decoder still holds
             damage.found = True
             packet = None
         if packet is not None and packet.is_corrupt:
@@ -79,29 +109,38 @@ def decoded(container, stream, damage: Damage) -> Iterator:
                 damage.resumed = True
         except EOFError:
             return
-        except av.FFmpegError:
+        except FFmpegError:
             damage.found = True
         if packet is None:
             return
 
 
-def decoder_of(stream):
-    """The stream's decoder; for VP8 and VP9 with transparency, which FFmpeg's own decoders leave out, that of libvpx."""
+def decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """The stream's decoder. Of VP8 and VP9 with transparency, which FFmpeg's own decoders leave out, that of libvpx."""
     import av
 
     library = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.codec.canonical_name)
     if library is None or stream.metadata.get("alpha_mode") != "1":
         return stream.codec_context
-    return av.CodecContext.create(library, "r")
+    return cast("VideoCodecContext", av.CodecContext.create(library, "r"))
 
 
-def timed(frames: Iterator, first_pts: int, step: int, number: int = 0) -> Iterator:
-    """(number, pts, frame) of each frame, with pts that increase: a frame without one, or that goes back, comes `step` ticks later.
+def timed(
+    frames: Iterator[VideoFrame], first_pts: int, step: int, first_number: int = 0
+) -> Iterator[tuple[int, int, VideoFrame]]:
+    """Number the frames, and give them pts that increase.
 
-    number: of the first one, in its clip.
+    Args:
+        frames: PyAV's.
+        first_pts: of the first frame, if it has none.
+        step: ticks after the frame before, of a frame that has no pts or an earlier one.
+        first_number: of the first frame, in its clip.
+
+    Yields:
+        (number, pts, frame).
     """
     pts = None
-    for number, frame in enumerate(frames, number):
+    for number, frame in enumerate(frames, first_number):
         if frame.pts is not None and (pts is None or frame.pts > pts):
             pts = frame.pts
         else:
@@ -109,24 +148,30 @@ def timed(frames: Iterator, first_pts: int, step: int, number: int = 0) -> Itera
         yield number, pts, frame
 
 
-def can_be_entered(container, stream) -> bool:
+def can_be_entered(container: InputContainer, stream: VideoStream) -> bool:
     """Whether packets lead to frames without decoding: one packet is one frame, and each has its timestamp.
 
-    So it is in MP4/MOV and Matroska/WebM, but for VP8 with its hidden frames.
+    That is so in MP4/MOV and Matroska/WebM, except for VP8 with its hidden frames.
     """
     hidden_frames = "vp8" in (stream.codec_context.codec.canonical_name, stream.codec_context.name)
     return container.format.name.startswith(("mov", "matroska")) and not hidden_frames
 
 
 def entry(path: str, first_pts: int, first: int, interlaced: bool = False) -> tuple[int, int | None, int] | None:
-    """Where to enter a clip that begins at `first_pts` to get the first frame with pts >= `first` (ticks), without decoding.
+    """Find where to enter a clip to get its first frame with pts >= `first`.
 
-    Gives the frame's number, its pts (None if the clip ends before) and the pts of the key
-    frame to seek to. Packets are read without decoding them, and those with an earlier pts are counted: exact
-    for any frame rate. None where that cannot be done: the clip is then decoded from its beginning, which is slower
-    and as exact.
+    Packets are read without decoding them, and those with an earlier pts are counted: exact for any frame rate.
 
-    interlaced: the key frame must lie before the frame, whose lines are woven with the help of the frame before it.
+    Args:
+        path: the file.
+        first_pts: ticks at which the clip begins.
+        first: ticks.
+        interlaced: whether the key frame must lie before the frame, whose lines are woven with those of the frame
+            before it.
+
+    Returns:
+        The frame's number, its pts (None if the clip ends before) and the pts of the key frame to seek to. None where
+        that cannot be known: the clip must be decoded from its beginning, which is slower and as exact.
     """
     with opened(path) as (container, stream):
         if not can_be_entered(container, stream):
@@ -141,7 +186,7 @@ def entry(path: str, first_pts: int, first: int, interlaced: bool = False) -> tu
                 before += 1
             elif wanted is None or packet.pts < wanted:
                 wanted = packet.pts
-            # Not a later key frame, even if it is stored before: frames shown before it may be missing then
+            # Not a later key frame, even if it is stored before: frames shown before it might be missing
             if packet.is_keyframe and packet.pts <= first - interlaced:
                 key = packet.pts
             # B-frames are stored after a frame shown later; dts <= pts says when none can follow
@@ -150,21 +195,29 @@ def entry(path: str, first_pts: int, first: int, interlaced: bool = False) -> tu
         return None if key is None else (before, wanted, key)
 
 
-def portion_before(path: str, first_pts: int, stop: int, room: int, interlaced: bool = False) -> list | None:
-    """The last frames with pts < `stop` (ticks) of a clip that begins at `first_pts`: PyAV frames in display order, from a key frame on.
+def portion_before(
+    path: str, first_pts: int, stop: int, room: int, interlaced: bool = False
+) -> list[VideoFrame] | None:
+    """Decode the frames right before `stop`, from a key frame on.
 
-    They take `room` bytes at most as they are decoded: where the key frame lies further back, the earliest are
-    missing. None if the clip cannot be entered there.
+    Args:
+        path: the file.
+        first_pts: ticks at which the clip begins.
+        stop: ticks.
+        room: bytes that the decoded frames may take; the earliest are missing if the key frame lies further back.
+        interlaced: whether to leave out the key frame itself, because the frame before it is missing here. The clip's
+            first frame is never left out.
 
-    interlaced: the key frame itself is left out, for the frame before it is missing here. (But for the clip's first.)
+    Returns:
+        PyAV frames in display order; None if the clip cannot be entered there.
     """
     with opened(path) as (container, stream):
         if not can_be_entered(container, stream):
             return None
-        target, step = stop - 1, max(1, round(1 / stream.time_base))
-        while True:  # some formats look for the key frame by decoding time, and so find one that is shown too late
+        target, step = stop - 1, max(1, round(1 / tick_of(stream)))
+        while True:  # some formats look for the key frame by decoding time, and find one that is shown too late
             container.seek(max(target, first_pts), stream=stream)
-            frames: deque = deque()
+            frames: deque[VideoFrame] = deque()
             size, entered = 0, False
             for frame in decode(container, stream, Damage()):
                 if frame.pts is None:
@@ -186,27 +239,34 @@ def portion_before(path: str, first_pts: int, stop: int, room: int, interlaced: 
             target, step = target - step, 2 * step
 
 
-def cut_short(path: str, stream, pts: int | None) -> bool:
-    """Whether a file ends before what its header announces; `pts` is of its last frame. Some demuxers do not report that."""
+def cut_short(path: str, stream: VideoStream, pts: int | None) -> bool:
+    """Whether a file whose last frame is at `pts` ends before what its header announces. Not all demuxers report it."""
     if "mp4" in stream.container.format.name and os.path.isfile(path):  # the header lists where every packet lies
         entries = stream.index_entries
         return len(entries) > 0 and entries[-1].pos + entries[-1].size > os.path.getsize(path)
     length = announced(stream)
-    return bool(length and pts is not None and length - float(pts * stream.time_base) > 0.5)
+    return bool(length and pts is not None and length - float(pts * tick_of(stream)) > 0.5)
 
 
-def announced(stream) -> float | None:
-    """Length of the stream in seconds as its header has it, or None."""
+def tick_of(stream: Stream) -> Fraction:
+    """Seconds in one tick of the stream's pts."""
+    assert stream.time_base is not None  # FFmpeg gives one to every stream that it opens
+    return stream.time_base
+
+
+def announced(stream: VideoStream) -> float | None:
+    """Length of the stream in seconds according to its header, or None."""
     if stream.duration:
-        return float(stream.duration * stream.time_base)
+        return float(stream.duration * tick_of(stream))
     match = re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))  # Matroska
     return match and int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) or None
 
 
-def scaler(use: str = ""):
+def scaler(use: str = "") -> VideoReformatter:
     """PyAV's converter of this thread. By default every frame makes its own, with threads of its own (up to PyAV 18).
 
-    use: a name for conversions that get a converter to themselves, for it takes long to prepare.
+    Args:
+        use: a name for conversions that get a converter to themselves, because it takes long to prepare.
     """
     from av.video.reformatter import VideoReformatter
 
@@ -216,15 +276,15 @@ def scaler(use: str = ""):
     return scalers[use]
 
 
-def packets(container, stream):
+def packets(container: InputContainer, stream: Stream) -> Iterator[Packet]:
     """Packets of the stream, up to the end or to the first damage."""
-    import av
+    from av.error import FFmpegError
 
     try:
         for packet in container.demux(stream):
             if packet.size:
                 yield packet
-    except av.FFmpegError:
+    except FFmpegError:
         return
 
 

@@ -1,24 +1,26 @@
-"""Interlaced video as whole pictures: one frame out for each frame in, through FFmpeg's bwdif filter."""
+"""Interlaced video as whole pictures: one frame out for each frame in, by FFmpeg's bwdif filter."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.filter import Graph
+    from av.video.frame import VideoFrame
 
 
-def deinterlaced(frames: Iterator) -> Iterator:
-    """The same PyAV frames with the same pts, where those that are flagged as interlaced have their two fields woven into one.
+def deinterlaced(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """Weave the two fields of frames that are flagged as interlaced into one; all keep their pts.
 
     The filter looks at the frame before and the one after, so it comes in with the first flagged frame and stays. Until
     then frames pass as they are, and so do unflagged ones after it.
     """
     graph, kind, times = None, None, deque()
     for frame in frames:
-        if graph is not None and kind != (
-            frame.width,
-            frame.height,
-            frame.format.name,
-        ):  # a filter keeps to one kind of frame
+        # A filter keeps to one kind of frame
+        if graph is not None and kind != (frame.width, frame.height, frame.format.name):
             yield from _filtered(graph, None, times)
             graph = None
         if graph is None:
@@ -32,28 +34,27 @@ def deinterlaced(frames: Iterator) -> Iterator:
         yield from _filtered(graph, None, times)
 
 
-def _filtered(graph, frame, times: deque) -> Iterator:
-    """What comes out for a frame that goes in; for None, all that is left. The filter counts time in its own way: `times` has ours."""
-    import av
+def _filtered(graph: Graph, frame: VideoFrame | None, times: deque) -> Iterator[VideoFrame]:
+    """What comes out for a frame that goes in; for None, all that is left.
 
-    graph.push(frame)
+    The filter counts time in its own way: `times` has (pts, time base) of the frames that are in it.
+    """
+    graph.vpush(frame)
     while True:
         try:
-            done = graph.pull()
-        except (av.BlockingIOError, EOFError):
+            done = graph.vpull()
+        except (BlockingIOError, EOFError):
             return
         done.pts, done.time_base = times.popleft()
         yield done
 
 
-def _graph(frame):
+def _graph(frame: VideoFrame) -> Graph:
     """A filter graph for frames like this one."""
     from av.filter import Graph
 
     graph = Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base
-    )
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
     graph.link_nodes(
         source, graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced"), graph.add("buffersink")
     ).configure()

@@ -10,10 +10,21 @@ from pathlib import Path
 from vidseg.errors import OutputError
 
 
-def check_writable(path: str | os.PathLike, overwrite: bool = False, source: str | os.PathLike | None = None) -> Path:
-    """Raise OutputError if a file cannot be written at `path`; return it as a Path. Creates nothing.
+def check_writable(
+    path: str | os.PathLike[str], overwrite: bool = False, source: str | os.PathLike[str] | None = None
+) -> Path:
+    """Check that a file can be written, and create nothing.
 
-    source: a file that is read in the same run; it is never replaced.
+    Args:
+        path: where it shall be.
+        overwrite: whether an existing file may be replaced.
+        source: a file that is read in the same run; it is never replaced.
+
+    Returns:
+        `path` as a Path.
+
+    Raises:
+        OutputError: if it cannot be written.
     """
     path = Path(path)
     folder = path.parent
@@ -37,7 +48,7 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False, source: str
 
 
 @contextmanager
-def atomic_output(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_output(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Lend a temporary name next to `path`: renamed to `path` on normal exit, removed on any exception.
 
     A reader therefore never meets half a file under the final name, and an older file there

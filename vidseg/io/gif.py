@@ -1,17 +1,21 @@
-"""Animated GIFs, through FFmpeg's filters: a palette of its own for each frame, so that nothing waits for the end."""
+"""Animated GIFs, by FFmpeg's filters: each frame has a palette of its own, so that nothing waits for the end."""
 
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack
 from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
 
 import av
 import numpy as np
+from av.filter import Graph
+from av.video.format import VideoFormat
 
 from vidseg.errors import OutputError
-from vidseg.io.clip import ClipInfo
 from vidseg.io.files import atomic_output
+from vidseg.io.reader import ClipInfo
 from vidseg.io.writer import writing_errors
 
 TICK = Fraction(1, 100)  # s; GIF knows no other
@@ -21,14 +25,23 @@ SHORTEST = 2  # ticks a frame is shown; viewers show what is shorter for a tenth
 class GifWriter:
     """Writes frames as a GIF that repeats for ever; frames that come faster than a GIF can show are left out.
 
-    Used like vidseg.io.writer.VideoWriter: the file appears under its name when the `with` block ends without an error.
+    It is used like vidseg.io.writer.VideoWriter: the file appears under its name when the `with` block ends without an
+    error.
+
+    Args:
+        path: the file; an existing one is replaced.
+        info: of the clip that the frames come from, in the size of the frames.
+
+    Attributes:
+        note: None: a GIF has no sound, and nobody expects any.
     """
 
-    note = None  # a GIF has no sound, and nobody expects any
+    note: str | None = None
 
-    def __init__(self, path: str | os.PathLike, info: ClipInfo):
-        self.path, self._info = os.fspath(path), info
-        self._first, self._last = None, -SHORTEST
+    def __init__(self, path: str | os.PathLike[str], info: ClipInfo):
+        self.path, self._info = Path(path), info
+        self._first: int | None = None  # pts
+        self._last = -SHORTEST  # ticks
         with writing_errors(self.path), ExitStack() as stack:
             temporary = stack.enter_context(atomic_output(path))
             self._container = av.open(str(temporary), "w", format="gif")
@@ -41,9 +54,11 @@ class GifWriter:
     def __enter__(self) -> GifWriter:
         return self
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is not None:
-            self._stack.__exit__(kind, error, trace)
+            self._stack.__exit__(kind, error, trace)  # closes, and removes the temporary file
             return
         with writing_errors(self.path), self._stack:
             if self._first is None:
@@ -78,10 +93,10 @@ class GifWriter:
                 self._container.mux(packet)
 
 
-def palettes(width: int, height: int) -> av.filter.Graph:
-    """Filters that turn each rgb24 frame into 256 colours of its own."""
-    graph = av.filter.Graph()
-    source = graph.add_buffer(width=width, height=height, format="rgb24", time_base=TICK)
+def palettes(width: int, height: int) -> Graph:
+    """Filters that turn each rgb24 frame into one with its own 256 colours."""
+    graph = Graph()
+    source = graph.add_buffer(width=width, height=height, format=VideoFormat("rgb24"), time_base=TICK)
     split, choose = graph.add("split"), graph.add("palettegen", "stats_mode=single")
     # An ordered dither stands still where the picture does; the others would make it shimmer
     use, sink = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=4"), graph.add("buffersink")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +14,13 @@ from vidseg.io.picture import over_white
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL.Image import Image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder, img2 before img10, without what was written for them. InputError if there is none."""
+    """The images of a folder, img2 before img10, without those that vidseg wrote. InputError if there is none."""
     found = [file for file in files_in(folder) if file.suffix.lower() in IMAGE_SUFFIXES and not is_result(file)]
     if not found:
         raise InputError(f"{folder}: no images in this folder; it needs {' '.join(IMAGE_SUFFIXES)} files")
@@ -25,7 +28,7 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """What is in a folder and not hidden. InputError if it cannot be read."""
+    """Everything in a folder that is not hidden. InputError if the folder cannot be read."""
     try:
         return [file for file in folder.iterdir() if not file.name.startswith(".")]
     except OSError as error:
@@ -33,14 +36,18 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def is_result(file: Path) -> bool:
-    """Whether a picture is one that `vidseg image` wrote for a photo."""
+    """Whether an image is one that `vidseg image` wrote for a photo."""
     return re.search(r"\.(segmented|(mask|cutout|candidate)-\d+)\.png$", file.name) is not None
 
 
 def read_image(file: Path) -> np.ndarray:
-    """H×W×3 uint8 RGB: turned upright by the EXIF data, more than 8 bits scaled to 8, transparency over white.
+    """Read an image for the models.
 
-    InputError if the file is no image, or not a whole one.
+    Returns:
+        H×W×3 uint8 RGB: turned upright by the EXIF data, more than 8 bits scaled to 8, transparency over white.
+
+    Raises:
+        InputError: if the file is not an image, or not a whole one.
     """
     import cv2
     import numpy as np
@@ -62,7 +69,14 @@ def read_image(file: Path) -> np.ndarray:
 
 
 def read_mask(file: Path) -> np.ndarray:
-    """H×W bool: where a lossless image is not black, or if some of it is transparent, where it is opaque."""
+    """Read a mask from a lossless image.
+
+    Returns:
+        H×W bool: where the image is not black, or if some of it is transparent, where it is opaque.
+
+    Raises:
+        InputError: if the file is a JPEG, or not an image.
+    """
     import cv2
 
     if file.suffix.lower() in (".jpg", ".jpeg"):
@@ -79,19 +93,34 @@ def read_mask(file: Path) -> np.ndarray:
 
 
 def _over_white(file: Path) -> np.ndarray:
-    """A picture with transparency, through Pillow: OpenCV does not turn those upright."""
+    """An image with transparency, through Pillow: OpenCV does not turn those upright."""
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
+
+    says = "an image of a kind that cannot be read ({error}); save it as a PNG with 8 bits a colour"
+    with opened_by_pillow(file, says) as image:
+        image.load()  # which turns a TIFF upright by itself
+        return over_white(np.asarray(ImageOps.exif_transpose(image).convert("RGBA")))
+
+
+@contextmanager
+def opened_by_pillow(file: Path, says: str) -> Iterator[Image]:
+    """Open an image with Pillow, for what OpenCV does not read as it should.
+
+    Args:
+        file: the image.
+        says: what is wrong and what to do, for the message; "{error}" stands for what Pillow says.
+
+    Raises:
+        InputError: for whatever Pillow raises in this block.
+    """
+    from PIL import Image
 
     try:
-        with Image.open(file) as picture:
-            picture.load()  # which turns a TIFF upright by itself
-            picture = ImageOps.exif_transpose(picture).convert("RGBA")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"{file}: an image of a kind that cannot be read ({error}); save it as a PNG with 8 bits a colour"
-        ) from error
-    return over_white(np.asarray(picture))
+        with Image.open(file) as image:
+            yield image
+    except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{file}: {says.format(error=error)}") from error
 
 
 def _bytes(file: Path) -> np.ndarray:
@@ -104,7 +133,7 @@ def _bytes(file: Path) -> np.ndarray:
 
 
 def _decoded(data: np.ndarray, mode: int) -> np.ndarray | None:
-    """The picture as OpenCV has it, or None. What is wrong with a file is for us to say, and not for its log."""
+    """The image as OpenCV has it, or None. OpenCV logs nothing: InputError says what is wrong with a file."""
     import cv2
 
     if not data.size or (data[:4].tobytes() == b"\x89PNG" and b"IEND" not in data.tobytes()):
@@ -113,18 +142,18 @@ def _decoded(data: np.ndarray, mode: int) -> np.ndarray | None:
     level = log.setLogLevel(log.LOG_LEVEL_SILENT)
     try:
         return cv2.imdecode(data, mode)
-    except cv2.error:  # such as a picture of more pixels than it will decode
+    except cv2.error:  # such as an image of more pixels than it will decode
         return None
     finally:
         log.setLogLevel(level)
 
 
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write H×W grey, H×W×3 RGB or H×W×4 RGBA uint8. Raises OutputError."""
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Write H×W grey, H×W×3 RGB or H×W×4 RGBA uint8. OutputError if the file cannot be written."""
     import cv2
 
     codes = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
-    packed = cv2.imencode(".png", cv2.cvtColor(picture, codes[picture.shape[2]]) if picture.ndim == 3 else picture)[1]
+    packed = cv2.imencode(".png", cv2.cvtColor(image, codes[image.shape[2]]) if image.ndim == 3 else image)[1]
     try:
         with atomic_output(path) as temporary:
             temporary.write_bytes(packed.tobytes())

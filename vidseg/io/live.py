@@ -1,4 +1,4 @@
-"""Sources that are no files: a pipe, a network stream, a camera. They can be read once, and a live one waits for nobody."""
+"""Sources that are not files: pipes, network streams, cameras. They can be read once; a live one waits for nobody."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vidseg.errors import InputError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
 
 WAITING = 4  # decoded frames of a live source that wait at most
 SILENCE = 20.0  # s without data after which a network stream counts as ended
@@ -32,17 +36,35 @@ CAMERA_ADVICE = "check that it is connected and that no other program uses it"
 
 @dataclass(frozen=True)
 class Source:
-    """What to open instead of a file."""
+    """What to open instead of a file.
 
-    name: str  # for people: without a password
-    url: str  # for FFmpeg
-    advice: str  # what to do if it cannot be read
-    how: dict[str, Any] = field(default_factory=dict)  # more arguments of av.open
-    patient: bool = False  # a pipe, whose writer waits for the reader
+    Attributes:
+        name: for people, without a password.
+        url: for FFmpeg.
+        advice: what to do if it cannot be read.
+        how: more arguments of av.open.
+        patient: whether it is a pipe, whose writer waits for the reader.
+    """
+
+    name: str
+    url: str
+    advice: str
+    how: dict[str, Any] = field(default_factory=dict)
+    patient: bool = False
 
 
 def source_of(path: str) -> Source | None:
-    """The source that a path names: `-`, a named pipe, an address with `://`, a camera's device or number. None for a file or folder."""
+    """Find out whether a path names a source, and which one.
+
+    Args:
+        path: `-`, a named pipe, an address with `://`, a camera's device or number, a file or a folder.
+
+    Returns:
+        The source; None for a file or a folder.
+
+    Raises:
+        InputError: if nothing is piped in, or cameras cannot be read here.
+    """
     if path == "-":
         if sys.stdin is not None and sys.stdin.isatty():
             raise InputError(
@@ -80,18 +102,25 @@ def _camera(name: str, device: str) -> Source:
     return Source(name, device, CAMERA_ADVICE, {"format": kind, "options": options})
 
 
-def is_live(source: Source, container) -> bool:
-    """Whether frames are lost if they are not taken in time: not in a pipe, nor in a recording, whose length is known."""
+def is_live(source: Source, container: InputContainer) -> bool:
+    """Whether frames are lost if not taken in time: not in a pipe, nor in a recording, whose length is known."""
     return not source.patient and not container.duration
 
 
-def paced(frames: Iterable, tick: float) -> Iterator:
-    """(number, pts, frame) as they come, but no sooner than they are due, counted from the first.
+def paced(
+    frames: Iterable[tuple[int, int, VideoFrame]], tick: float
+) -> Generator[tuple[int, int, VideoFrame], None, None]:
+    """Pass frames on as they come, but no sooner than they are due, counted from the first.
 
-    Much of a stream may be sent at once, as segments of some seconds are; that is no reason to drop any of it. What comes
-    late, after a pause, is made up for.
+    Much of a stream may be sent at once, as segments of some seconds are; that is no reason to drop any of it. What
+    comes late, after a pause, is made up for.
 
-    tick: s.
+    Args:
+        frames: (number, pts, frame) of each.
+        tick: s.
+
+    Yields:
+        The same.
     """
     origin = None
     for item in frames:
@@ -102,28 +131,34 @@ def paced(frames: Iterable, tick: float) -> Iterator:
         yield item
 
 
-def held(stack: ExitStack, frames: Iterator) -> Iterator:
-    """The same items; `stack` is left when they end or are closed."""
+def held(
+    stack: ExitStack, frames: Iterator[tuple[int, int, VideoFrame]]
+) -> Generator[tuple[int, int, VideoFrame], None, None]:
+    """Pass frames on, and leave `stack` when they end or are closed."""
     with stack:
         yield from frames
 
 
 class Newest:
-    """Items of an iterator, made in a thread that never waits for its consumer: the oldest of those that wait are dropped.
+    """Items of a generator, made in a thread that never waits for its consumer.
 
-    Iterate it once. An exception of the iterator is raised after the items before it.
+    Iterate it once. An exception of the generator is raised after the items before it.
+
+    Args:
+        items: is used by the thread alone, which closes it.
+        depth: how many items may wait; further ones push out the oldest.
     """
 
-    def __init__(self, items: Iterator, depth: int = WAITING):
+    def __init__(self, items: Generator[Any, None, None], depth: int = WAITING):
         self._items = items
-        self._waiting: deque = deque(maxlen=depth)
+        self._waiting: deque[Any] = deque(maxlen=depth)
         self._changed = threading.Condition()
         self._error: BaseException | None = None
         self._ended = self._stopped = False
         self._thread = threading.Thread(target=self._run, name="vidseg-live", daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[Any]:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._ended)
@@ -135,7 +170,7 @@ class Newest:
             raise self._error
 
     def close(self) -> None:
-        """End the thread. It may still wait for data for a while; it takes none then, and closes its source by itself."""
+        """End the thread. If it still waits for data, it drops what comes and closes its source by itself."""
         self._stopped = True
         self._thread.join(timeout=1)
 

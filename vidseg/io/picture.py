@@ -1,4 +1,4 @@
-"""What a decoded frame looks like: from PyAV's frame to an upright RGB picture with the colours a screen would show.
+"""From PyAV's frames to upright RGB images with the colours that a screen would show.
 
 `docs/video.md` says what is done and why. An ordinary frame costs one conversion and a few comparisons.
 """
@@ -13,24 +13,36 @@ from vidseg.io.decoding import scaler
 
 if TYPE_CHECKING:
     import numpy as np
+    from av.video.frame import VideoFrame
 
 # Numbers of ITU-T H.273, as FFmpeg has them
 BT709, BT601, BT2020, UNKNOWN, RESERVED = 1, 5, 9, 2, 3  # matrix and primaries; libswscale counts these alike
 PQ, HLG = 16, 18  # transfer curves of HDR
-EXACT = (
-    2 | 0x2000
-)  # bilinear, colour at full width: else libswscale's short cut makes 10 bit video almost two levels too dark
+# Bilinear, colour at full width: else libswscale's short cut makes 10 bit video almost two levels too dark
+EXACT = 2 | 0x2000
 HD = 1280, 577  # pixels; where a file does not name its matrix, players take BT.709 for what is that wide or high
 
 
-def upright(frame, width: int, height: int, path: str) -> np.ndarray:
-    """H×W×3 uint8 RGB image of a PyAV frame of `path`, scaled to width×height and then turned upright.
+def upright(frame: VideoFrame, width: int, height: int, path: str) -> np.ndarray:
+    """Make an image of a PyAV frame.
 
-    HDR is mapped to the range of an ordinary screen, and transparency is shown over white. InputError if the colours are
-    coded in a way that cannot be shown.
+    HDR is mapped to the range of an ordinary screen, and transparency is shown over white.
+
+    Args:
+        frame: as it is decoded.
+        width: pixels that it is scaled to, before it is turned upright.
+        height: the same.
+        path: the clip, for messages.
+
+    Returns:
+        H×W×3 uint8 RGB, upright.
+
+    Raises:
+        InputError: if the colours are coded in a way that cannot be shown.
     """
     import av
     import numpy as np
+    from av.error import FFmpegError
 
     form, hdr = layout(frame.format.name), frame.color_trc in (PQ, HLG)
     if hdr and int(av.__version__.split(".")[0]) < 18:  # it would take the numbers for those of ordinary video
@@ -39,9 +51,9 @@ def upright(frame, width: int, height: int, path: str) -> np.ndarray:
         )
     convert = from_hdr if hdr else scaler().reformat
     try:
-        # Rescales if a stream changes size midway.
+        # Rescales if a stream changes size midway
         image = convert(frame, width, height, "rgba" if form.alpha else "rgb24", **conversion(frame, form)).to_ndarray()
-    except (av.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         raise InputError(
             f"{path}: its colours (H.273 matrix {frame.colorspace}) cannot be shown; convert it to BT.709 first"
         ) from error
@@ -54,7 +66,7 @@ def upright(frame, width: int, height: int, path: str) -> np.ndarray:
     return np.ascontiguousarray(image[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1])
 
 
-def conversion(frame, form: Layout) -> dict[str, int]:
+def conversion(frame: VideoFrame, form: Layout) -> dict[str, int]:
     """What the converter must be told, beyond what the frame says itself: arguments of `reformat`."""
     told = {"interpolation": EXACT} if form.deep else {}
     if frame.colorspace in (UNKNOWN, RESERVED) and not form.rgb:
@@ -63,10 +75,11 @@ def conversion(frame, form: Layout) -> dict[str, int]:
     return told
 
 
-def from_hdr(frame, width: int, height: int, form: str, **told):
-    """The frame as 8 bit RGB for an ordinary screen, in two steps: libswscale can convert light from planar RGB without fault.
+def from_hdr(frame: VideoFrame, width: int, height: int, form: str, **told: int) -> VideoFrame:
+    """The frame as 8 bit RGB for an ordinary screen.
 
-    The second step makes a table first, which takes a second or two.
+    It takes two steps, because libswscale converts light without fault only from planar RGB. The second one makes a
+    table first, which takes a second or two.
     """
     deep = scaler().reformat(
         frame, width, height, "gbrap16le" if form == "rgba" else "gbrp16le", **told | {"interpolation": EXACT}
@@ -85,14 +98,14 @@ class Orientation(NamedTuple):
     flip_y: bool = False
 
 
-def orientation(frame) -> Orientation:
+def orientation(frame: VideoFrame) -> Orientation:
     """What the display matrix of a PyAV frame asks for: quarter turns and mirror images."""
     import numpy as np
     from av.sidedata.sidedata import SideDataContainer
 
-    # Not `frame.side_data`: frame and container would keep each other alive until the garbage collector comes by, and in
-    # a long clip frames would pile up by the hundred.
-    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")
+    # Not `frame.side_data`: frame and container would keep each other alive until the garbage collector comes by, and
+    # in a long clip frames would pile up by the hundred
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # pyright: ignore[reportCallIssue] - the stub lacks __init__
     if matrix is None:
         return Orientation()
     # x' = a·x + c·y, y' = b·x + d·y, with the signs of a quarter turn or a mirror image
@@ -101,14 +114,22 @@ def orientation(frame) -> Orientation:
 
 
 class Layout(NamedTuple):
-    alpha: bool  # pictures may be transparent
-    deep: bool  # more than 8 bits a colour
+    """What there is to know of a pixel format.
+
+    Attributes:
+        alpha: whether images may be transparent.
+        deep: whether there are more than 8 bits a colour.
+        rgb: whether it is RGB.
+    """
+
+    alpha: bool
+    deep: bool
     rgb: bool
 
 
 @lru_cache
 def layout(name: str) -> Layout:
-    """What there is to know of a pixel format."""
+    """Look up a pixel format by FFmpeg's name for it."""
     from av.video.format import VideoFormat
 
     form = VideoFormat(name)

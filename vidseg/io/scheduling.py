@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -10,12 +11,12 @@ TASKS = Path("/proc/self/task")
 
 
 @contextmanager
-def usual_scheduling():
-    """Encoders opened in this block are scheduled like the thread that opens them.
+def usual_scheduling() -> Iterator[None]:
+    """Schedule encoders that are opened in this block like the thread that opens them.
 
-    SVT-AV1, started by root, makes its own threads and the one that opens it real-time ones (SCHED_FIFO, 99), for good; all that
-    this thread starts afterwards is so, too. In a container, where all is root, one such encoder keeps a server from answering, and
-    a browser that a test starts keeps everything else from running.
+    SVT-AV1, started by root, makes its own threads and the one that opens it real-time ones (SCHED_FIFO, 99), for good;
+    so is all that this thread starts afterwards. In a container, where everything runs as root, one such encoder keeps
+    a server from answering, and a browser that a test starts keeps everything else from running.
     """
     if not hasattr(os, "sched_getscheduler") or not TASKS.is_dir():  # only Linux has both, and only there it happens
         yield

@@ -1,7 +1,4 @@
-"""Clips that are made of pictures: image files, and animated WebP, which FFmpeg cannot read, through Pillow.
-
-Either has its width and height in pixels, count (of pictures), tick (s), length (ticks), and `read`.
-"""
+"""Clips made of pictures: image files, and animated WebP, which FFmpeg cannot read, through Pillow."""
 
 from __future__ import annotations
 
@@ -11,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
-from vidseg.io.images import IMAGE_SUFFIXES, list_images, read_image
+from vidseg.io.images import IMAGE_SUFFIXES, list_images, opened_by_pillow, read_image
 from vidseg.io.picture import over_white
+from vidseg.io.reader import ClipInfo, Frame, Reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,61 +19,84 @@ IMAGE_RATE = 25  # frames/s given to image files, which have no timing of their 
 UNTIMED = 100  # ms that browsers give a picture of an animation without a duration
 
 
-def stills_of(path: Path) -> ImageFiles | WebP | None:
-    """What a folder or a file of pictures holds; None for a file that FFmpeg reads, as it does animated PNG and AVIF."""
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        return ImageFiles(list_images(path))
+def stills_of(path: str) -> ImageFiles | WebP | None:
+    """Open a folder or a file of pictures; None for a file that FFmpeg reads, as it does animated PNG and AVIF."""
+    file = Path(path)
+    suffix = file.suffix.lower()
+    if file.is_dir():
+        return ImageFiles(path, list_images(file))
     if suffix in (".heic", ".heif"):  # stored in tiles, of which FFmpeg would show one
-        raise InputError(f"{path}: HEIC photos cannot be read; convert it to JPEG or PNG")
-    if suffix not in IMAGE_SUFFIXES or (suffix == ".png" and is_animated_png(path)):
+        raise InputError(f"{file}: HEIC photos cannot be read; convert it to JPEG or PNG")
+    if suffix not in IMAGE_SUFFIXES or (suffix == ".png" and is_animated_png(file)):
         return None
-    return WebP(path) if suffix == ".webp" and is_animated_webp(path) else ImageFiles([path])
+    return WebP(path) if suffix == ".webp" and is_animated_webp(file) else ImageFiles(path, [file])
 
 
-class ImageFiles:
-    """Image files as the frames of a clip. InputError if the first one cannot be read."""
+class ImageFiles(Reader):
+    """Reads image files as the frames of a clip.
 
-    tick = Fraction(1, IMAGE_RATE)
+    Args:
+        path: the folder or the file, as it is named in messages.
+        files: the images, in order.
 
-    def __init__(self, files: list[Path]):
+    Raises:
+        InputError: if the first image cannot be read.
+    """
+
+    def __init__(self, path: str, files: list[Path]):
         self._files = files
-        self.count = self.length = len(files)
-        self.height, self.width = read_image(files[0]).shape[:2]
+        height, width = read_image(files[0]).shape[:2]
+        self.info = _info(path, (width, height), len(files), length=len(files), tick=Fraction(1, IMAGE_RATE))
 
-    def read(self, first: int, stop: float) -> Iterator[tuple[int, int, np.ndarray]]:
-        """(number, ticks, H×W×3 uint8 RGB image) with first <= ticks < stop. InputError for an image of another size."""
+    def read(self, first: int, stop: float) -> Iterator[Frame]:
+        """Frames with first <= pts < stop (ticks), in order. InputError for an image of another size."""
         for index, file in enumerate(self._files):
             if first <= index < stop:
                 image = read_image(file)
                 height, width = image.shape[:2]
-                if (width, height) != (self.width, self.height):
+                if (width, height) != (self.info.width, self.info.height):
                     raise InputError(
                         f"{file} has {width}×{height} pixels and {self._files[0].name} has "
-                        f"{self.width}×{self.height}; give all images of a folder one size"
+                        f"{self.info.width}×{self.info.height}; give all images of a folder one size"
                     )
-                yield index, index, image
+                yield Frame(index, float(index * self.info.time_base), index, image)
+
+    def read_back(self, first: int, before: Frame) -> Iterator[Frame]:
+        """Frames before the given one, the latest first, down to `first` (ticks)."""
+        for pts in range(before.pts - 1, first - 1, -1):
+            yield from self.read(pts, pts + 1)
 
 
-class WebP:
-    """The pictures of an animated WebP file. The file as it is stored is in memory while it is read. InputError if it is damaged."""
+class WebP(Reader):
+    """Reads an animated WebP file, which is in memory as it is stored while it is read.
 
-    tick = Fraction(1, 1000)
+    Raises:
+        InputError: if the file is damaged.
+    """
 
-    def __init__(self, file: Path):
-        self._file = file
-        self.height, self.width = next(self._pictures()).shape[:2]
-        self.count, self.length = 0, 0
+    def __init__(self, path: str):
+        self._file = Path(path)
+        height, width = next(self._images()).shape[:2]
+        count = length = 0
         for start, duration in self._times():
-            self.count, self.length = self.count + 1, start + duration
+            count, length = count + 1, start + duration
+        self.info = _info(path, (width, height), count, length=length, tick=Fraction(1, 1000))
 
-    def read(self, first: int, stop: float) -> Iterator[tuple[int, int, np.ndarray]]:
-        """(number, ticks, H×W×3 uint8 RGB image) with first <= ticks < stop; transparency over white."""
-        for index, ((start, _), image) in enumerate(zip(self._times(), self._pictures())):
+    def read(self, first: int, stop: float) -> Iterator[Frame]:
+        """Frames with first <= pts < stop (ticks), in order; transparency over white."""
+        for index, ((start, _), image) in enumerate(zip(self._times(), self._images())):
             if start >= stop:
                 return
             if start >= first:
-                yield index, start, image
+                yield Frame(index, float(start * self.info.time_base), start, image)
+
+    def read_back(self, first: int, before: Frame) -> Iterator[Frame]:
+        """Frames before the given one, the latest first, down to `first` (ticks)."""
+        stop = before.pts
+        while stop > first and (portion := self._last(self.read(first, stop))):
+            stop = portion[0].pts
+            while portion:  # each is dropped as it is handed out
+                yield portion.pop()
 
     def _times(self) -> Iterator[tuple[int, int]]:
         """(start, duration) of each picture in ms, without decoding any."""
@@ -90,22 +111,32 @@ class WebP:
                     start, size = start + duration, size - 16
                 data.seek(size + size % 2, 1)
 
-    def _pictures(self) -> Iterator[np.ndarray]:
+    def _images(self) -> Iterator[np.ndarray]:
         import numpy as np
-        from PIL import Image
 
-        try:
-            with Image.open(self._file) as pictures:
-                for number in range(pictures.n_frames):
-                    pictures.seek(number)
-                    yield over_white(np.asarray(pictures.convert("RGBA")))
-        except (OSError, EOFError, ValueError, Image.DecompressionBombError) as error:
-            raise InputError(
-                f"{self._file}: a damaged or too large animation ({error}); copy or download it again"
-            ) from error
+        with opened_by_pillow(
+            self._file, "a damaged or too large animation ({error}); copy or download it again"
+        ) as pictures:
+            for number in range(getattr(pictures, "n_frames", 1)):
+                pictures.seek(number)
+                yield over_white(np.asarray(pictures.convert("RGBA")))
+
+
+def _info(path: str, size: tuple[int, int], count: int, length: int, tick: Fraction) -> ClipInfo:
+    """What is known of `count` pictures of (width, height) `size` that are shown for `length` ticks in all."""
+    return ClipInfo(
+        path,
+        *size,
+        frame_rate=count / (length * tick),
+        time_base=tick,
+        frame_count=count,
+        duration=float(length * tick),
+        has_audio=False,
+    )
 
 
 def is_animated_png(file: Path) -> bool:
+    """Whether a PNG holds an animation; its control chunk comes before the first picture."""
     with file.open("rb") as data:
         if data.read(8) != b"\x89PNG\r\n\x1a\n":
             return False
@@ -117,6 +148,7 @@ def is_animated_png(file: Path) -> bool:
 
 
 def is_animated_webp(file: Path) -> bool:
+    """Whether a WebP holds an animation, which a flag in its header says."""
     with file.open("rb") as data:
         head = data.read(21)
     return head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and len(head) == 21 and bool(head[20] & 2)

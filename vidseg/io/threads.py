@@ -1,4 +1,4 @@
-"""Two small threads that let reading, computing and writing overlap in bounded memory.
+"""Two kinds of thread that let reading, computing and writing overlap in bounded memory.
 
 Decoding, drawing and encoding release Python's lock while they work, so threads are enough.
 """
@@ -7,20 +7,28 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-def prefetch(iterable: Iterable[T], depth: int = 4, patience: float | None = None) -> Iterator[T]:
-    """The same items, made in a thread that runs at most `depth` items ahead of the consumer.
+def prefetch(iterable: Iterable[T], depth: int = 4, patience: float | None = None) -> Generator[T, None, None]:
+    """Make the items of an iterable in a thread that runs ahead of the consumer.
 
-    An exception of the iterable is raised here, in its place. Closing this generator early ends the thread after the item
-    it is making; `patience` is for how many seconds that is waited for, None for as long as it takes. After that the
-    iterable is left to the thread.
+    An exception of the iterable is raised here, in its place. Closing this generator early ends the thread after the
+    item it is making.
+
+    Args:
+        iterable: is used by the thread alone.
+        depth: how many items it may be ahead.
+        patience: seconds to wait for the thread's end, after which the iterable is left to it; None: no limit.
+
+    Yields:
+        The same items.
     """
-    items: queue.SimpleQueue = queue.SimpleQueue()
+    items: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
     # Counted before an item is made: a bounded queue would let the thread hold one more
     room = threading.Semaphore(depth)
     stop = threading.Event()
@@ -50,24 +58,28 @@ def prefetch(iterable: Iterable[T], depth: int = 4, patience: float | None = Non
         stop.set()
         room.release()
         thread.join(patience)
-        if hasattr(iterator, "close") and not thread.is_alive():
-            iterator.close()  # a generator: close its files now and not when it is collected
+        if isinstance(iterator, Generator) and not thread.is_alive():
+            iterator.close()  # its files now, and not when it is collected
 
 
 class Background:
-    """Calls `work(item)` in one thread, in the order of `submit`, with at most `depth` items waiting.
+    """Calls `work(item)` in one thread, in the order of `submit`.
 
         with Background(draw_and_encode) as background:
             for frame in frames:
                 background.submit(frame)
 
-    What `work` raises is raised by the next `submit` or by `close`, once; items after it are
-    dropped. Leaving the `with` block by an exception drops the waiting items too.
+    What `work` raises is raised by the next `submit` or by `close`, once; items after it are dropped. Leaving the
+    `with` block by an exception drops the waiting items too.
+
+    Args:
+        work: what to do with each item.
+        depth: how many items may wait.
     """
 
     def __init__(self, work: Callable[[Any], object], depth: int = 4):
         self._work = work
-        self._items: queue.Queue = queue.Queue(maxsize=depth)
+        self._items: queue.Queue[tuple[Any] | None] = queue.Queue(maxsize=depth)
         self._error: BaseException | None = None
         self._dropping = False
         self._closed = False
@@ -75,7 +87,7 @@ class Background:
         self._thread.start()
 
     def submit(self, item: Any) -> None:
-        """Hand over an item; waits while `depth` items are waiting."""
+        """Hand over an item, as soon as there is room for it."""
         self._raise()
         self._items.put((item,))
 
@@ -96,10 +108,8 @@ class Background:
             return
         self._dropping = True
         self._error = None  # the exception under way is the one to report
-        try:
+        with suppress(BaseException):
             self.close()
-        except BaseException:
-            pass
 
     def _run(self) -> None:
         while (entry := self._items.get()) is not None:

@@ -1,1 +1,1 @@
-"""Overlays, cut-outs, mattes and sheets from tracked frames."""
+"""Overlays, cut-outs, mattes and contact sheets of tracked objects."""

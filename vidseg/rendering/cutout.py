@@ -1,4 +1,4 @@
-"""Tracked objects without what is behind them: alpha, cut-outs, mattes, and other backgrounds."""
+"""Tracked objects without what is behind them: alpha, cut-outs and other backgrounds."""
 
 from __future__ import annotations
 
@@ -12,39 +12,60 @@ from PIL import ImageColor
 from vidseg.errors import InputError
 from vidseg.io.images import read_image
 
-INSIDE, OUTSIDE = (
-    144,
-    111,
-)  # least alpha in a mask, most outside: far enough from the half that a codec does not cross it
+# Least alpha in a mask, most outside: far enough from the half that a codec does not cross it
+INSIDE, OUTSIDE = 144, 111
 RIM = 6  # pixels of the frame that are kept around an object, for decoders that smear colour across its edge
 
 
 def soft_alpha(covered: np.ndarray) -> np.ndarray:
-    """Opacity with edges about a pixel soft: H×W uint8, above 127 where `covered` (H×W uint8, 0 or 1) is 1, and there only."""
+    """Give masks edges that are about a pixel soft.
+
+    Args:
+        covered: H×W uint8, 1 on the objects, else 0.
+
+    Returns:
+        Opacity, H×W uint8: above 127 where `covered` is 1, and only there.
+    """
     mask = covered * 255
     soft = cv2.GaussianBlur(mask, (3, 3), 0)  # weights ¼ ½ ¼
     return np.where(mask, np.maximum(soft, INSIDE), np.minimum(soft, OUTSIDE))
 
 
 def cut_out(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """H×W×4 uint8: the image with straight alpha, black where nothing of it can be seen.
+    """Make an image transparent.
 
-    The background is not merely transparent: whoever drops the alpha does not get it back.
+    The background is not merely transparent, but black: whoever drops the alpha does not get it back.
+
+    Args:
+        image: H×W×3 uint8 RGB.
+        alpha: H×W uint8.
+
+    Returns:
+        H×W×4 uint8, with straight alpha.
     """
     near = cv2.dilate(np.minimum(alpha, 1), np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8))
     return cv2.merge([*cv2.split(cv2.copyTo(image, near)), alpha])
 
 
-def put_on(image: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """The image over the background, both H×W×3 uint8: a new array."""
+def composite(image: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Put an image on a background of the same size, both H×W×3 uint8: a new array."""
     weight = alpha * np.float32(1 / 255)
     return cv2.blendLinear(image, background, weight, 1 - weight)
 
 
-def background_of(file_or_colour: str | os.PathLike, width: int, height: int) -> np.ndarray:
-    """H×W×3 uint8 RGB of one colour (a CSS name or #rrggbb), or of an image that is cut and scaled to cover the frame.
+def load_background(file_or_colour: str | os.PathLike[str], width: int, height: int) -> np.ndarray:
+    """Make a background of one colour, or of an image that is cut and scaled to cover the frame.
 
-    InputError if it is neither a colour nor an image that can be read.
+    Args:
+        file_or_colour: an image file, a CSS name or #rrggbb.
+        width: of the frame, in pixels.
+        height: the same.
+
+    Returns:
+        H×W×3 uint8 RGB.
+
+    Raises:
+        InputError: if it is neither a colour nor an image that can be read.
     """
     file = Path(file_or_colour)
     if not os.path.exists(file):

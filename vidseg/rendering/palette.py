@@ -1,15 +1,13 @@
-"""The colours of tracked objects, for every picture that shows them."""
+"""The colours of tracked objects, the same in every picture that shows them. Importing this module costs nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import supervision as sv
+RGB = tuple[int, int, int]  # 0-255
 
-# RGB. Hues after Okabe and Ito, then in-between ones that differ in lightness as well, so that
-# neighbours in the list stay apart for colour-blind viewers. An object keeps colour id mod 12.
+# Hues after Okabe and Ito, then in-between ones that differ in lightness as well, so that neighbours in the list stay
+# apart for colour-blind viewers. An object keeps colour id mod 12.
 PALETTE = (
     "#E69F00",
     "#56B4E9",
@@ -26,22 +24,24 @@ PALETTE = (
 )
 
 
-def colour_of(number: int) -> tuple[int, int, int]:
-    """The (red, green, blue) with that number, 0–255; numbers go round the palette. An object's number is its id."""
+def colour_of(number: int) -> RGB:
+    """The colour with that number; numbers go round the palette. An object's number is usually its id."""
     code = PALETTE[number % len(PALETTE)]
-    return tuple(int(code[i : i + 2], 16) for i in (1, 3, 5))
+    return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
 
 
-def luminance(colour: tuple[int, int, int]) -> float:
-    """Relative luminance of an RGB colour, 0–1; black text contrasts more than white from 0.18 on."""
+def luminance(colour: RGB) -> float:
+    """Relative luminance, 0-1; black text contrasts more than white from 0.18 on."""
     return sum(weight * (value / 255) ** 2.2 for weight, value in zip((0.2126, 0.7152, 0.0722), colour))
 
 
 class Colours:
     """Which colour each object has: one for each id, or one for each label.
 
-    by: "id" or "label". Labels are numbered as they first come up, those of `labels` before all others,
-    so that one tracks file always gets the same colours.
+    Args:
+        by: "id" or "label".
+        labels: are numbered before all others, which are numbered as they first come up. So one tracks file always gets
+            the same colours.
     """
 
     def __init__(self, by: str = "id", labels: Iterable[str] = ()):
@@ -54,17 +54,9 @@ class Colours:
         for label in labels:
             self._numbers.setdefault(str(label), len(self._numbers))
 
-    def numbers(self, found: sv.Detections) -> list[int]:
-        """The colour's number, 0–11, of each object."""
-        if not len(found):
-            return []
-        return [
-            self.number(int(object_id), str(label))
-            for object_id, label in zip(found.tracker_id, found.data["class_name"])
-        ]
-
-    def number(self, object_id: int, label: str) -> int:
-        """The colour's number, 0–11, of one object."""
-        if self._by == "label":
-            self.note([label])
-        return (object_id if self._by == "id" else self._numbers[label]) % len(PALETTE)
+    def of(self, object_id: int, label: str) -> RGB:
+        """The colour of one object."""
+        if self._by == "id":
+            return colour_of(object_id)
+        self.note([label])
+        return colour_of(self._numbers[label])

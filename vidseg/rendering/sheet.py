@@ -4,111 +4,159 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from vidseg.errors import InputError
 from vidseg.io.clip import Clip, Frame
-from vidseg.rendering.looks import Look
-from vidseg.rendering.palette import Colours, colour_of
-from vidseg.rendering.skimming import skim
+from vidseg.rendering.options import RenderOptions
+from vidseg.rendering.palette import RGB, Colours
 from vidseg.tracks.file import Tracks
-from vidseg.tracks.rle import decode_mask, run_lengths
+from vidseg.tracks.records import ObjectRecord
 
 GAP, HEAD, CAPTION = 16, 30, 22  # pixels: around an entry, of its title, below its views
+VIEW_GAP = 4  # pixels between views
 PAPER, INK, FAINT = (250, 250, 250), (20, 20, 20), (110, 110, 110)
 NEAR = 5.0  # s; frames closer than that are read on to, others are sought
 
 
 @dataclass
 class Entry:
-    """What the sheet tells of an object."""
+    """What the sheet tells of an object.
+
+    Attributes:
+        id: the same all through the clip.
+        label: its class name.
+        frames: how many it is seen on.
+        begins: s, of the first of them.
+        ends: s, of the last.
+        views: number of each frame to show, and the object on it.
+        extent: greatest width and height in pixels on these.
+    """
 
     id: int
     label: str
-    frames: int = 0  # on which it is seen
-    begins: float = 0.0  # s
+    frames: int = 0
+    begins: float = 0.0
     ends: float = 0.0
-    views: list[tuple[int, dict]] = field(default_factory=list)  # frame number and mask of the frames to show
-    extent: tuple[float, float] = (1.0, 1.0)  # width and height in pixels that it has at most on these
+    views: list[tuple[int, ObjectRecord]] = field(default_factory=list)
+    extent: tuple[float, float] = (1.0, 1.0)
+
+
+class View(NamedTuple):
+    """One picture of an object on the sheet.
+
+    Attributes:
+        x: of its left edge on the sheet.
+        y: of its upper edge.
+        record: of the object on the frame.
+        extent: of its entry.
+        colour: of the object.
+    """
+
+    x: int
+    y: int
+    record: ObjectRecord
+    extent: tuple[float, float]
+    colour: RGB
+
+
+class Layout:
+    """Where `count` entries are on a sheet that is about as wide as high, in pixels.
+
+    Attributes:
+        view: (width, height) of a view.
+    """
+
+    def __init__(self, count: int):
+        wide = 240 if count <= 100 else 120
+        self.view = wide, wide * 3 // 4
+        self._down = HEAD + self.view[1] + CAPTION + GAP  # from one entry to the next
+        self._across = 3 * wide + 2 * VIEW_GAP + GAP
+        self._columns = max(1, round(math.sqrt(count * self._down / self._across * 1.2)))
+        self._rows = -(-count // self._columns)
+
+    def blank(self) -> np.ndarray:
+        """An empty sheet, H×W×3 uint8 RGB."""
+        return np.full((self._rows * self._down + GAP, self._columns * self._across + GAP, 3), PAPER, np.uint8)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """(x, y) of an entry's upper left corner; they are numbered down the columns."""
+        return GAP + number // self._rows * self._across, GAP + number % self._rows * self._down
 
 
 def contact_sheet(
-    clip: Clip, tracks: Tracks, look: Look, progress: Callable[[int, int | None], None] | None = None
+    clip: Clip, tracks: Tracks, options: RenderOptions, progress: Callable[[int, int | None], None] | None = None
 ) -> np.ndarray:
-    """H×W×3 uint8 RGB. InputError if there is no object to show.
+    """Draw the sheet.
 
-    The tracks are read twice, first to count; masks are decoded and frames read where they are shown, and nowhere else.
+    The tracks are read twice, first to count; masks are decoded and frames read only where they are shown.
+
+    Returns:
+        H×W×3 uint8 RGB.
+
+    Raises:
+        InputError: if there is no object to show, or tracks and clip do not fit each other.
     """
-    colours = Colours(look.color_by, tracks.header.get("prompts") or ())
-    entries, times = _entries(tracks, look, colours)
-    wide = 240 if len(entries) <= 100 else 120  # pixels of a view
-    size = wide, wide * 3 // 4
-    title = HEAD + size[1] + CAPTION + GAP
-    across = 3 * size[0] + 2 * 4 + GAP
-    columns = max(1, round(math.sqrt(len(entries) * title / across * 1.2)))
-    rows = -(-len(entries) // columns)
-    sheet = np.full((rows * title + GAP, columns * across + GAP, 3), PAPER, np.uint8)
-    places = defaultdict(list)
-    for number, entry in enumerate(entries):
-        x, y = GAP + number // rows * across, GAP + number % rows * title
-        colour = colour_of(colours.number(entry.id, entry.label))
-        cv2.rectangle(sheet, (x, y + 4), (x + 14, y + 18), colour, -1)
-        _write(sheet, f"{entry.label} #{entry.id}", (x + 22, y + 17), size[0], INK, 0.55)
-        span = f"{entry.frames} frames, {clock(entry.begins)} - {clock(entry.ends)}"
-        _write(sheet, span, (x + size[0] + 4, y + 17), 2 * size[0], FAINT, 0.45)
-        for slot, (index, mask) in enumerate(entry.views):
-            places[index].append((x + slot * (size[0] + 4), y + HEAD, mask, entry.extent, colour))
-    for done, frame in enumerate(_frames(clip, {index: times[index] for index in sorted(places)}), start=1):
-        for x, y, mask, extent, colour in places[frame.index]:
-            sheet[y : y + size[1], x : x + size[0]] = view(frame.image, decode_mask(mask), extent, colour, size)
-            _write(sheet, f"frame {frame.index}, {clock(frame.time)}", (x, y + size[1] + 15), size[0], FAINT, 0.42)
+    colours = Colours(options.color_by, tracks.header.get("prompts") or ())
+    entries = _entries(tracks, options, colours)
+    times = _choose_views(tracks, options, entries)
+    layout = Layout(len(entries))
+    sheet, (wide, high) = layout.blank(), layout.view
+    views = defaultdict(list)
+    for number, entry in enumerate(entries.values()):
+        x, y = layout.place(number)
+        colour = colours.of(entry.id, entry.label)
+        _write_title(sheet, entry, (x, y), wide, colour)
+        for slot, (index, record) in enumerate(entry.views):
+            views[index].append(View(x + slot * (wide + VIEW_GAP), y + HEAD, record, entry.extent, colour))
+    for done, frame in enumerate(_read_frames(clip, {index: times[index] for index in sorted(views)}), start=1):
+        for x, y, record, extent, colour in views[frame.index]:
+            sheet[y : y + high, x : x + wide] = draw_view(frame.image, record.mask(), extent, colour, layout.view)
+            _write(sheet, f"frame {frame.index}, {clock(frame.time)}", (x, y + high + 15), wide, FAINT, 0.42)
         if progress is not None:
-            progress(done, len(places))
+            progress(done, len(views))
     return sheet
 
 
-def _entries(tracks: Tracks, look: Look, colours: Colours) -> tuple[list[Entry], dict[int, float]]:
-    """The objects in the order of their first frames, and the time of each frame that shows one."""
+def _entries(tracks: Tracks, options: RenderOptions, colours: Colours) -> dict[int, Entry]:
+    """The objects to show by id, in the order of their first frames and still without views."""
     entries: dict[int, Entry] = {}
-    for line in skim(tracks):
-        colours.note(label for _, label, _ in line.objects)
-        for object_id, label, _ in line.objects:
-            if look.keeps(label, object_id):
-                entry = entries.setdefault(object_id, Entry(object_id, label, begins=line.time))
-                entry.frames, entry.ends = entry.frames + 1, line.time
+    for frame in tracks.records():
+        colours.note(one.label for one in frame.objects)
+        for one in frame.objects:
+            if options.shows(one.label, one.id):
+                entry = entries.setdefault(one.id, Entry(one.id, one.label, begins=frame.time))
+                entry.frames, entry.ends = entry.frames + 1, frame.time
     if not entries:
-        raise InputError(f"{tracks.path} has no object to show" + ("; ask for others" if look.only else ""))
-    seen, times = defaultdict(int), {}
-    for line in skim(tracks):
-        for object_id, label, mask in line.objects:
-            if look.keeps(label, object_id):
-                entry = entries[object_id]
-                if seen[object_id] in (0, (entry.frames - 1) // 2, entry.frames - 1):
-                    entry.views.append((line.index, mask))
-                    try:
-                        entry.extent = tuple(map(max, entry.extent, _size_of(mask)))
-                    except ValueError as error:
-                        raise InputError(
-                            f"{tracks.path} is broken at frame {line.index} ({error}); write the file again"
-                        ) from error
-                    times[line.index] = line.time
-                seen[object_id] += 1
-    return list(entries.values()), times
+        raise InputError(f"{tracks.path} has no object to show" + ("; ask for others" if options.selection else ""))
+    return entries
 
 
-def _size_of(mask: dict) -> tuple[float, float]:
-    """Width and height of a mask in pixels, from its code. ValueError if that cannot be decoded."""
-    from pycocotools import mask as coco
+def _choose_views(tracks: Tracks, options: RenderOptions, entries: dict[int, Entry]) -> dict[int, float]:
+    """Give each entry its views. Returns the time of each frame that is shown."""
+    seen: dict[int, int] = defaultdict(int)
+    times: dict[int, float] = {}
+    for frame in tracks.records():
+        for one in frame.objects:
+            if not options.shows(one.label, one.id):
+                continue
+            entry = entries[one.id]
+            if seen[one.id] in (0, (entry.frames - 1) // 2, entry.frames - 1):
+                entry.views.append((frame.index, one))
+                if one.area:
+                    _, _, width, height = one.mask_box
+                    entry.extent = max(entry.extent[0], width), max(entry.extent[1], height)
+                times[frame.index] = frame.time
+            seen[one.id] += 1
+    return times
 
-    run_lengths(mask["counts"], mask["size"])
-    return tuple(coco.toBbox({"size": mask["size"], "counts": mask["counts"].encode("ascii")})[2:].tolist())
 
-
-def _frames(clip: Clip, times: dict[int, float]):
+def _read_frames(clip: Clip, times: dict[int, float]) -> Iterator[Frame]:
     """The frames with those numbers, given with their times in order. InputError if the clip does not have one."""
     frames, at = iter(()), -math.inf
     for number, time in times.items():
@@ -123,16 +171,21 @@ def _frames(clip: Clip, times: dict[int, float]):
         yield frame
 
 
-def view(
-    image: np.ndarray,
-    mask: np.ndarray,
-    extent: tuple[float, float],
-    colour: tuple[int, int, int],
-    size: tuple[int, int],
+def draw_view(
+    image: np.ndarray, mask: np.ndarray, extent: tuple[float, float], colour: RGB, size: tuple[int, int]
 ) -> np.ndarray:
-    """The object outlined, with some of what is around it: H×W×3 uint8 of (width, height) `size`.
+    """Draw an object outlined, with some of what is around it.
 
-    extent: width and height of what should fit in, in pixels of the image: of the whole object where only a sliver is seen.
+    Args:
+        image: of the frame, H×W×3 uint8 RGB.
+        mask: H×W bool.
+        extent: width and height of what should fit in, in pixels of the image: of the whole object where only a sliver
+            is seen.
+        colour: of the outline.
+        size: (width, height) of the view.
+
+    Returns:
+        H×W×3 uint8 RGB of that size.
     """
     height, width = mask.shape
     x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
@@ -160,9 +213,16 @@ def clock(seconds: float) -> str:
     return (f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{rest // 10:02}.{rest % 10}"
 
 
-def _write(
-    sheet: np.ndarray, text: str, at: tuple[int, int], room: int, colour: tuple[int, int, int], scale: float
-) -> None:
+def _write_title(sheet: np.ndarray, entry: Entry, at: tuple[int, int], wide: int, colour: RGB) -> None:
+    """Mark, name and time of an entry at (x, y), above views that are `wide` pixels wide."""
+    x, y = at
+    cv2.rectangle(sheet, (x, y + 4), (x + 14, y + 18), colour, -1)
+    _write(sheet, f"{entry.label} #{entry.id}", (x + 22, y + 17), wide, INK, 0.55)
+    span = f"{entry.frames} frames, {clock(entry.begins)} - {clock(entry.ends)}"
+    _write(sheet, span, (x + wide + VIEW_GAP, y + 17), 2 * wide, FAINT, 0.45)
+
+
+def _write(sheet: np.ndarray, text: str, at: tuple[int, int], room: int, colour: RGB, scale: float) -> None:
     """A line of text from `at` on, cut to `room` pixels."""
     while text and cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0] > room:
         text = text[:-1]

@@ -1,20 +1,23 @@
 """Each style changes what it should, and nothing else."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 
 from tests.rendering.test_render import tracked
-from vidseg.rendering.looks import STYLES
+from vidseg.rendering.annotators import TRAIL, OverlayAnnotator
+from vidseg.rendering.labels import label_font, place_label
+from vidseg.rendering.objects import objects_of
+from vidseg.rendering.options import STYLES
 from vidseg.rendering.palette import PALETTE, Colours, colour_of
-from vidseg.rendering.styles import TRAIL, Painter
-from vidseg.rendering.tags import lettering, place
 
 SIZE = (320, 240)
 BOXES = [(60, 80, 140, 160), (200, 40, 260, 120)]
 
 
-def scene(boxes=BOXES, ids=(1, 2), names=None, size=SIZE, index=0, time=0.0):
+def scene(boxes=BOXES, ids=(1, 2), names=None, size=SIZE, index=0, time=0.0) -> Any:
     """A frame of noise with discs in the boxes, the first with a hole."""
     frame = tracked(size, list(boxes), list(ids), names, index, time)
     noise = np.random.default_rng(0).integers(0, 255, (*frame.image.shape[:2], 3), np.uint8)
@@ -22,12 +25,10 @@ def scene(boxes=BOXES, ids=(1, 2), names=None, size=SIZE, index=0, time=0.0):
     for mask, (x1, y1, x2, y2) in zip(frame.detections.mask, boxes):
         disc = np.zeros(mask.shape, np.uint8)
         cv2.ellipse(disc, ((x1 + x2) // 2, (y1 + y2) // 2), ((x2 - x1) // 2 - 1, (y2 - y1) // 2 - 1), 0, 0, 360, 1, -1)
-        mask &= disc.astype(bool)
+        np.logical_and(mask, disc, out=mask)
     if len(boxes):
-        x1, y1, x2, y2 = boxes[0]
-        frame.detections.mask[0, (y1 + y2) // 2 - 4 : (y1 + y2) // 2 + 4, (x1 + x2) // 2 - 4 : (x1 + x2) // 2 + 4] = (
-            False
-        )
+        x, y = (boxes[0][0] + boxes[0][2]) // 2, (boxes[0][1] + boxes[0][3]) // 2
+        frame.detections.mask[0, y - 4 : y + 4, x - 4 : x + 4] = False
     return frame
 
 
@@ -35,7 +36,7 @@ def paint(style, frame=None, **options):
     """(frame, its picture in one style, H×W bool of the pixels that changed, H×W bool of the objects)."""
     frame = frame or scene()
     before = frame.image.copy()
-    picture = Painter([style], **options).paint(frame)
+    picture = OverlayAnnotator([style], **options).annotate(frame)
     assert np.array_equal(frame.image, before) and picture.shape == before.shape and picture.dtype == np.uint8
     return frame, picture, (picture != before).any(axis=2), frame.detections.mask.any(axis=0)
 
@@ -58,7 +59,7 @@ def test_no_colour_of_an_object_leaks_into_the_blur():
     frame = scene()
     frame.image[:] = 50
     frame.image[frame.detections.mask.any(axis=0)] = 255
-    picture = Painter(["blur-background"]).paint(frame)
+    picture = OverlayAnnotator(["blur-background"]).annotate(frame)
     far = ~cv2.dilate(frame.detections.mask.any(axis=0).astype(np.uint8), np.ones((13, 13))).astype(bool)
     assert picture[far].max() < 60
 
@@ -75,7 +76,7 @@ def test_pixelated_objects_are_squares_of_one_colour():
     assert 10 < len(colours) <= 13 * 13 and abs(picture[objects].mean() - frame.image[objects].mean()) < 6
     whole = tracked(SIZE, [(0, 0, *SIZE)], [1])  # the whole picture, up to its borders
     whole.image = frame.image
-    assert len(np.unique(Painter(["pixelate"]).paint(whole).reshape(-1, 3), axis=0)) <= 13 * 13
+    assert len(np.unique(OverlayAnnotator(["pixelate"]).annotate(whole).reshape(-1, 3), axis=0)) <= 13 * 13
 
 
 @pytest.mark.parametrize("opacity", [0.0, 0.3, 1.0])
@@ -88,11 +89,9 @@ def test_opacity_of_the_fill(opacity):
 
 def test_contours_run_along_the_edges_and_around_holes():
     frame, _, changed, _ = paint("contour")
-    assert (
-        changed[120, 95:97].any() and changed[120, 103:105].any() and not changed[120, 98:102].any()
-    )  # around the hole
-    for mask in frame.detections.mask:
-        mask = mask.astype(np.uint8)
+    # Around the hole
+    assert changed[120, 95:97].any() and changed[120, 103:105].any() and not changed[120, 98:102].any()
+    for mask in frame.detections.mask.astype(np.uint8):
         edge = mask - cv2.erode(mask, np.ones((3, 3), np.uint8), borderValue=0)
         assert changed[edge > 0].mean() > 0.95
         changed &= ~(cv2.dilate(edge, np.ones((5, 5), np.uint8)) > 0)
@@ -119,14 +118,14 @@ def test_boxes_lie_inside_the_picture(size):
 
 
 def test_trails_follow_break_and_end():
-    painter = Painter(["trail"])
+    annotator = OverlayAnnotator(["trail"])
     for index in range(100):
         x = 20 + 2 * index
         seen = not 70 <= index < 80
         frame = tracked(
             SIZE, [(x - 5, 100, x + 5, 110)] if seen else [], [3] if seen else [], index=index, time=index / 25
         )
-        picture = painter.paint(frame)
+        picture = annotator.annotate(frame)
         if not seen:
             assert np.array_equal(picture, frame.image)
     changed = (picture != frame.image).any(axis=2)
@@ -134,16 +133,17 @@ def test_trails_follow_break_and_end():
     assert 216 <= columns.max() <= 222 and abs(columns.min() - (218 - 2 * 25 * TRAIL)) < 6
     assert not changed[:, 20 + 2 * 69 + 6 : 20 + 2 * 80 - 6].any()  # where it was out of view
     assert np.flatnonzero(changed.any(axis=1)).tolist()[0] > 98
-    painter.see(tracked(SIZE, [], [], index=300, time=12.0))
-    assert not painter._trails  # objects that are gone are forgotten: nothing grows with the clip
+    annotator.observe(tracked(SIZE, [], [], index=300, time=12.0))
+    assert not annotator._trails  # objects that are gone are forgotten: nothing grows with the clip
 
 
 def test_styles_are_drawn_in_one_order():
     frame = scene()
     assert np.array_equal(
-        Painter(["label", "contour", "mask"]).paint(frame), Painter(["mask", "contour", "label"]).paint(frame)
+        OverlayAnnotator(["label", "contour", "mask"]).annotate(frame),
+        OverlayAnnotator(["mask", "contour", "label"]).annotate(frame),
     )
-    everything = Painter(STYLES).paint(frame)
+    everything = OverlayAnnotator(STYLES).annotate(frame)
     plain = (everything == colour_of(1)).all(axis=2)
     assert plain[60:80, 60:110].sum() > 300  # the tag lies on top
 
@@ -159,25 +159,29 @@ def test_every_style_takes_awkward_objects(style):
         (width - 5, height - 5, width, height),
         (30, 30, 30, 30),
     ]
-    painter = Painter([style])
-    assert painter.paint(tracked((width, height), boxes, [1, 2, 3, 4, 5])).shape == (height, width, 3)
+    annotator = OverlayAnnotator([style])
+    assert annotator.annotate(tracked((width, height), boxes, [1, 2, 3, 4, 5])).shape == (height, width, 3)
     none = tracked((width, height), [], [], index=1)
-    empty = painter.paint(none)
+    empty = annotator.annotate(none)
     assert (style in ("blur-background", "spotlight")) or np.array_equal(empty, none.image)
 
 
-# --- colours and tags ---
+# --- colours and labels ---
 
 
 def test_colours_by_label_are_those_of_the_order_they_come_in():
     frame = scene(ids=(7, 9), names=["dog", "ball"])
-    assert Colours("id").numbers(frame.detections) == [7, 9]
-    assert Colours("label").numbers(frame.detections) == [0, 1]
-    assert Colours("label", ["cat", "ball", "dog"]).numbers(frame.detections) == [2, 1]
+
+    def colours_of(colours):
+        return [colours.of(one.id, one.label) for one in objects_of(frame.detections)]
+
+    assert colours_of(Colours("id")) == [colour_of(7), colour_of(9)]
+    assert colours_of(Colours("label")) == [colour_of(0), colour_of(1)]
+    assert colours_of(Colours("label", ["cat", "ball", "dog"])) == [colour_of(2), colour_of(1)]
     colours = Colours("label")
     colours.note(["ball"])
-    assert colours.numbers(frame.detections) == [1, 0]
-    assert Colours("id").number(12 + 5, "dog") == 5
+    assert colours_of(colours) == [colour_of(1), colour_of(0)]
+    assert Colours("id").of(12 + 5, "dog") == colour_of(5)
 
 
 def test_the_palette_is_told_apart_by_the_colour_blind():
@@ -193,22 +197,22 @@ def test_the_palette_is_told_apart_by_the_colour_blind():
         assert apart.min() > 5, (loss, np.unravel_index(apart.argmin(), apart.shape), apart.min())
 
 
-def test_tags_find_the_nearest_free_place():
-    assert place([100, 50, 150, 90], (40, 10), (320, 240), []) == (100, 40)
-    assert place([100, 5, 150, 90], (40, 10), (320, 240), []) == (100, 0)
-    assert place([300, 50, 320, 90], (40, 10), (320, 240), []) == (280, 40)
-    assert place([100, 50, 150, 90], (40, 10), (320, 240), [(90, 35, 130, 45)]) in ((100, 45), (100, 25))
+def test_labels_find_the_nearest_free_place():
+    assert place_label([100, 50, 150, 90], (40, 10), (320, 240), []) == (100, 40)
+    assert place_label([100, 5, 150, 90], (40, 10), (320, 240), []) == (100, 0)
+    assert place_label([300, 50, 320, 90], (40, 10), (320, 240), []) == (280, 40)
+    assert place_label([100, 50, 150, 90], (40, 10), (320, 240), [(90, 35, 130, 45)]) in ((100, 45), (100, 25))
     crowd = []
     for _ in range(40):
-        x, y = place([0, 0, 30, 30], (60, 16), (426, 240), crowd)
+        x, y = place_label([0, 0, 30, 30], (60, 16), (426, 240), crowd)
         assert 0 <= x <= 426 - 60 and 0 <= y <= 240 - 16
         assert not any(x < x2 and x1 < x + 60 and y < y2 and y1 < y + 16 for x1, y1, x2, y2 in crowd)
         crowd.append((x, y, x + 60, y + 16))
     full = [(0, 0, 426, 240)]
-    assert place([100, 50, 150, 90], (60, 16), (426, 240), full) == (100, 34)  # no room anywhere
-    assert place([0, 0, 5, 5], (60, 16), (40, 10), []) == (0, 0)  # larger than the picture
+    assert place_label([100, 50, 150, 90], (60, 16), (426, 240), full) == (100, 34)  # no room anywhere
+    assert place_label([0, 0, 5, 5], (60, 16), (40, 10), []) == (0, 0)  # larger than the picture
 
 
 @pytest.mark.parametrize(("side", "least"), [(240, 9), (2160, 40)])
 def test_text_is_large_enough_to_read(side, least):
-    assert lettering(side).size("dog #1")[1] >= least
+    assert label_font(side).size("dog #1")[1] >= least

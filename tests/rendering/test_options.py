@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tests.rendering.test_render import SIZE, make_clip, two_tracks
 from vidseg.commands.main import main
 from vidseg.errors import OutputError
-from vidseg.rendering.looks import STYLES, look_for
+from vidseg.rendering.options import STYLES, RenderOptions
 from vidseg.rendering.render import render
 
 WRONG = [  # name of the output, choices, options of the command, what the error says
@@ -131,21 +131,22 @@ def test_no_such_kind_or_colouring():
         ({"opacity": 2}, "from 0 to 1"),
     ]:
         with pytest.raises(ValueError, match=says):
-            look_for("o.mp4", **choices)
+            RenderOptions(suffix=".mp4", **choices)
 
 
 def test_styles_are_given_as_text_or_as_names():
     assert (
-        look_for("o.mp4", style=" label,mask ").styles
-        == look_for("o.mp4", style=["mask", "label"]).styles
+        RenderOptions(suffix=".mp4", style=" label,mask ").styles
+        == RenderOptions(suffix=".mp4", style=["mask", "label"]).styles
         == {"mask", "label"}
     )
     assert (
-        look_for("o.mp4").styles == {"mask", "contour", "label"} and look_for("o.mp4", background="red").styles == set()
+        RenderOptions(suffix=".mp4").styles == {"mask", "contour", "label"}
+        and RenderOptions(suffix=".mp4", background="red").styles == set()
     )
-    assert look_for("o.mp4", style=STYLES).styles == set(STYLES)
-    look = look_for("o.mp4", only=["label=a=b", "id=007"])
-    assert look.keeps("a=b", 1) and look.keeps("dog", 7) and not look.keeps("a", 1)
+    assert RenderOptions(suffix=".mp4", style=STYLES).styles == set(STYLES)
+    options = RenderOptions(suffix=".mp4", only=["label=a=b", "id=007"])
+    assert options.shows("a=b", 1) and options.shows("dog", 7) and not options.shows("a", 1)
 
 
 @pytest.mark.parametrize(
@@ -187,8 +188,11 @@ def test_a_frame_that_is_not_there_is_one_line(files):
     assert (result.exit_code, result.stderr) == (1, "vidseg: t.jsonl has no frame 50: its last one is 7\n")
 
 
-def test_looks_cost_nothing_to_import():
-    code = "import sys, vidseg.commands.render; print({'numpy', 'cv2', 'av', 'PIL', 'supervision', 'rich'} & set(sys.modules))"
+def test_options_cost_nothing_to_import():
+    code = (
+        "import sys, vidseg.commands.render; "
+        "print({'numpy', 'cv2', 'av', 'PIL', 'supervision', 'rich'} & set(sys.modules))"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "set()"
