@@ -38,7 +38,7 @@ def test_prompt_without_a_word_is_refused_in_one_line(prompt):
 SPANS = [(1, 3), (4, 6), (7, 8)]  # "red ball. blue ball. dog."
 
 
-def words(**values):
+def token_probs(**values):
     row = torch.zeros(10)
     for place, value in values.items():
         row[int(place[1:])] = value
@@ -48,16 +48,16 @@ def words(**values):
 @pytest.mark.parametrize(
     ("row", "phrase", "score"),
     [
-        (words(_7=0.8), 2, 0.8),
-        (words(_2=0.6), 0, 0.6),  # one lit word of two is enough
-        (words(_1=0.40, _2=0.50, _4=0.05, _5=0.51), 0, 0.50),  # the colour decides, not the noise on "ball"
-        (words(_2=0.45, _4=0.55, _5=0.44), 1, 0.55),
-        (words(_2=0.34, _3=0.9), None, None),  # a dot is no word
-        (words(_1=0.34, _2=0.34), None, None),
+        (token_probs(_7=0.8), 2, 0.8),
+        (token_probs(_2=0.6), 0, 0.6),  # one lit word of two is enough
+        (token_probs(_1=0.40, _2=0.50, _4=0.05, _5=0.51), 0, 0.50),  # the colour decides, not the noise on "ball"
+        (token_probs(_2=0.45, _4=0.55, _5=0.44), 1, 0.55),
+        (token_probs(_2=0.34, _3=0.9), None, None),  # a dot is no word
+        (token_probs(_1=0.34, _2=0.34), None, None),
     ],
 )
 def test_query_gets_the_better_phrase(row, phrase, score):
-    queries, phrases, scores, best = name_boxes(torch.stack([words(), row]), SPANS, 0.35, 0.25)
+    queries, phrases, scores, best = name_boxes(torch.stack([token_probs(), row]), SPANS, 0.35, 0.25)
     if phrase is None:
         assert not len(queries)
         assert best == pytest.approx(0.34)

@@ -11,7 +11,7 @@ import pytest
 from vidseg.errors import InputError
 from vidseg.prompts.file import read_prompts
 from vidseg.prompts.geometry import Box, MaskPrompt, Points
-from vidseg.prompts.object_prompt import ObjectPrompt, fitted, object_prompt, objects_at
+from vidseg.prompts.object_prompt import ObjectPrompt, clip_to_frame, object_prompt, prompts_from_arrays
 from vidseg.tracks.rle import encode_mask
 
 WIDTH, HEIGHT = 40, 30
@@ -19,17 +19,22 @@ MASK = np.zeros((HEIGHT, WIDTH), bool)
 MASK[5:20, 8:30] = True
 
 
+def mask_in(one: ObjectPrompt) -> np.ndarray:
+    assert isinstance(one.prompt, MaskPrompt)
+    return one.prompt.mask
+
+
 def test_objects_are_numbered_boxes_first():
-    found = objects_at(
+    found = prompts_from_arrays(
         boxes=[[1, 2, 10, 12], [3, 4, 20, 22]], points=[[5, 6], [30, 2]], point_labels=[1, 0], masks=[MASK]
     )
     assert [one.id for one in found] == [1, 2, 3]
     assert found[0].prompt == Box((1, 2, 10, 12), Points(((5, 6), (30, 2)), (1, 0)))  # clicks refine the first box
-    assert found[1].prompt == Box((3, 4, 20, 22)) and found[2].prompt.mask is MASK
+    assert found[1].prompt == Box((3, 4, 20, 22)) and mask_in(found[2]) is MASK
 
 
 def test_clicks_without_a_box_are_an_object():
-    (one,) = objects_at(points=np.array([[5, 6], [7, 8]]))
+    (one,) = prompts_from_arrays(points=np.array([[5, 6], [7, 8]]))
     assert one == ObjectPrompt(1, Points(((5, 6), (7, 8)), (1, 1)))
 
 
@@ -50,7 +55,7 @@ def test_clicks_without_a_box_are_an_object():
 )
 def test_bad_clicks(given, message):
     with pytest.raises(InputError, match=message):
-        objects_at(**given)
+        prompts_from_arrays(**given)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ def test_entries_that_are_no_prompt(entry, message):
 )
 def test_prompts_that_do_not_fit(prompt, message):
     with pytest.raises(InputError, match=message):
-        fitted([ObjectPrompt(1, prompt)], WIDTH, HEIGHT)
+        clip_to_frame([ObjectPrompt(1, prompt)], WIDTH, HEIGHT)
 
 
 def test_what_fits():
@@ -109,11 +114,11 @@ def test_what_fits():
         ObjectPrompt(2, Points(((0, 0), (40, 30)), (1, 0))),
         ObjectPrompt(1, MaskPrompt(MASK.astype(np.uint8) * 255)),
     ]
-    found = fitted(given, WIDTH, HEIGHT)
+    found = clip_to_frame(given, WIDTH, HEIGHT)
     assert found[0] == ObjectPrompt(4, Box((0, 2, 40, 12)), "dog") and found[1] == given[1]
-    assert found[2].prompt.mask.dtype == bool and (found[2].prompt.mask == MASK).all()
+    assert mask_in(found[2]).dtype == bool and (mask_in(found[2]) == MASK).all()
     with pytest.raises(InputError, match="object 2 is prompted twice"):
-        fitted([*given, ObjectPrompt(2, Box((1, 1, 5, 5)))], WIDTH, HEIGHT)
+        clip_to_frame([*given, ObjectPrompt(2, Box((1, 1, 5, 5)))], WIDTH, HEIGHT)
 
 
 # -- prompts files ----------------------------------------------------------------------------------------------------
@@ -149,7 +154,7 @@ def test_prompts_file(tmp_path, monkeypatch):
         ObjectPrompt(2, Box((1, 1, 9, 9), Points(((4, 4),), (1,)))),
     ]
     assert [one.id for one in found[7]] == [3, 9]
-    assert all((one.prompt.mask == MASK).all() for one in found[7])
+    assert all((mask_in(one) == MASK).all() for one in found[7])
 
 
 @pytest.mark.parametrize(

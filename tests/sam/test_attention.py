@@ -12,10 +12,10 @@ from vidseg.sam.build import instantiate_config
 from vidseg.sam.fused import FusedMemoryAttention
 
 
-def inputs(module, cells: int, objects: int, memories: int, pointers: int, seed: int = 0):
+def inputs(module, grid_size: int, objects: int, memories: int, pointers: int, seed: int = 0):
     """A frame, its position encoding, and memories of some objects, with numbers of the size that real ones have."""
     generator = torch.Generator().manual_seed(seed)
-    tokens, width = cells * cells, module.d_model
+    tokens, width = grid_size * grid_size, module.d_model
     frame, position = (torch.randn(1, tokens, width, generator=generator) for _ in range(2))
     memory, place = (torch.randn(objects, 64, memories * tokens + pointers, generator=generator) for _ in range(2))
     return frame, position, memory, place
@@ -52,12 +52,12 @@ def test_equals_the_module(module, kind, objects, memories, pointers):
 
 @torch.inference_mode()
 def test_more_tokens_than_a_block(module):
-    cells = 24
-    assert cells * cells > KEY_BLOCK and cells * cells % KEY_BLOCK
-    frame, position, memory, place = inputs(module, cells, 2, 2, 4)
+    grid_size = 24
+    assert grid_size * grid_size > KEY_BLOCK and grid_size * grid_size % KEY_BLOCK
+    frame, position, memory, place = inputs(module, grid_size, 2, 2, 4)
     expected = by_module(module, frame, position, memory, place, 4)
     assert (
-        MemoryAttention(module, cells)(frame, position, memory, place, 4) - expected
+        MemoryAttention(module, grid_size)(frame, position, memory, place, 4) - expected
     ).abs().max() / expected.abs().max() < 1e-5
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -22,7 +24,7 @@ def network():
 
 @pytest.fixture
 def stopped(network, tmp_path):
-    """An engine with three objects that were prompted on frames 0, 0 and 3, and again on 5, after frame 8; and its file."""
+    """An engine after frame 8, its frames and its file. Objects are prompted on 0, 0 and 3, the first on 5 too."""
     frames, engine = moving_frames(network.image_size, 12), Propagator(network)
     prompts = {
         0: {1: Box((40, 30, 110, 90)), 7: Points(((150, 40),), (1,))},
@@ -38,10 +40,27 @@ def stopped(network, tmp_path):
     return engine, frames, tmp_path / "banks.safetensors"
 
 
-def test_run_goes_on_as_if_it_had_not_stopped(network, stopped):
-    engine, frames, path = stopped
+def through_file(engine, network, path):
     again = Propagator(network)
     again.restore(path)
+    return again
+
+
+def through_state(engine, network, path):
+    again, (tensors, metadata) = Propagator(network), engine.state_dict()
+    again.load_state_dict(dict(sorted(tensors.items())), json.loads(json.dumps(metadata)))
+    return again
+
+
+@pytest.fixture(params=[through_file, through_state])
+def restored(request, network, stopped):
+    """A second engine with the objects of the first."""
+    engine, _, path = stopped
+    return request.param(engine, network, path)
+
+
+def test_run_goes_on_as_if_it_had_not_stopped(stopped, restored):
+    (engine, frames, _), again = stopped, restored
     assert list(again.banks) == [1, 7, 3] and list(again.banks[1].conditioning) == [0, 5]
     for t in range(9, 12):
         expected, ours = (e.step(e.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH), t) for e in (engine, again))
@@ -56,10 +75,8 @@ def test_run_goes_on_as_if_it_had_not_stopped(network, stopped):
     assert torch.equal(ours.logits, expected.logits)
 
 
-def test_everything_in_a_bank_comes_back(network, stopped):
-    engine, _, path = stopped
-    again = Propagator(network)
-    again.restore(path)
+def test_everything_in_a_bank_comes_back(stopped, restored):
+    (engine, _, _), again = stopped, restored
     for object_id, bank in engine.banks.items():
         other = again.banks[object_id]
         assert (other.latest, other.recent_size, other.pointer_size) == (
@@ -106,6 +123,28 @@ def test_broken_files_are_refused_and_change_nothing(network, stopped, tmp_path,
     with pytest.raises(InputError, match="broken.safetensors: no memory banks for this model"):
         engine.restore(tmp_path / "broken.safetensors")
     assert list(engine.banks) == [1, 7, 3]
+
+
+def test_state_has_tensors_of_its_own(stopped):
+    """As safetensors wants them: on the CPU, contiguous, and no two in the same memory."""
+    tensors, _ = stopped[0].state_dict()
+    assert all(value.is_contiguous() and value.device.type == "cpu" for value in tensors.values())
+    assert len({value.untyped_storage().data_ptr() for value in tensors.values()}) == len(tensors)
+
+
+@pytest.mark.parametrize("damage", ["a tensor is missing", "an entry has no id", "an entry is no object"])
+def test_broken_state_is_refused_and_changes_nothing(stopped, damage):
+    engine, *_ = stopped
+    tensors, metadata = engine.state_dict()
+    if damage == "a tensor is missing":
+        del tensors["1/conditioning/0/features"]
+    elif damage == "an entry has no id":
+        del metadata[1]["id"]
+    else:
+        metadata[1] = 7
+    with pytest.raises(InputError, match="no memory banks for this model"):
+        engine.load_state_dict(tensors, metadata)
+    assert engine.object_ids == [1, 7, 3]
 
 
 def test_banks_of_another_network_are_refused(network, stopped, tmp_path):

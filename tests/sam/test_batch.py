@@ -45,10 +45,12 @@ def test_small_batches_give_the_same_masks(network, monkeypatch):
     for limit in (100, 2):
         monkeypatch.setattr("vidseg.sam.propagator.batch_limit", lambda *_, limit=limit: limit)
         engine = Propagator(network)
-        original = engine._step_batch
-        engine._step_batch = lambda features, index, ids, reverse: (
-            sizes.append(len(ids)) or original(features, index, ids, reverse)
-        )
+
+        def step_batch(features, index, ids, reverse, original=engine._step_batch):
+            sizes.append(len(ids))
+            return original(features, index, ids, reverse)
+
+        engine._step_batch = step_batch
         features = [engine.embed_tensor(frame[None], 120, 200) for frame in frames]
         engine.prompt(features[0], 0, {i: Box((40 + i, 30, 110, 90)) for i in range(5)})
         results.append([engine.step(features[t], t) for t in range(1, 4)])
@@ -70,5 +72,5 @@ def test_small_batches_give_the_same_masks(network, monkeypatch):
     ],
 )
 def test_batches_of_a_compiled_step_have_few_sizes(count, limit, compiled, sizes):
-    batches = list(batch.cut(list(range(count)), limit, compiled))
+    batches = list(batch.split_batches(list(range(count)), limit, compiled))
     assert [len(each) for each in batches] == sizes and sum(batches, []) == list(range(count))

@@ -113,6 +113,19 @@ def lacking(name: str) -> dict[str, torch.Tensor]:
     return {key: value for key, value in instantiate_config(stock.SMALL).state_dict().items() if key != name}
 
 
+BROKEN_CONTENT = {
+    "code": lambda path: {"model": Payload(path.with_name("executed"))},
+    "no model": lambda _: {"state": lacking(""), "epoch": 3},
+    "model is no dictionary": lambda _: {"model": "sam2"},
+    "model is a tensor": lambda _: {"model": torch.zeros(3)},
+    "no tensors": lambda _: {"model": {"a": 1}},
+    "no dictionary": lambda _: [torch.zeros(3)],
+    "one missing": lambda _: {"model": lacking("maskmem_tpos_enc")},
+    "one too many": lambda _: {"model": lacking("") | {"extra": torch.zeros(3)}},
+    "other shape": lambda _: {"model": lacking("") | {"maskmem_tpos_enc": torch.zeros(7, 1, 1, 64)}},
+}
+
+
 def spoil(path: Path, kind: str) -> None:
     """Make `path` what `kind` says. The demo's config lies beside it."""
     if kind == "empty":
@@ -122,26 +135,8 @@ def spoil(path: Path, kind: str) -> None:
     elif kind == "truncated":
         torch.save({"model": lacking("")}, path)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    elif kind == "code":
-        torch.save({"model": Payload(path.with_name("executed"))}, path)
-    elif kind == "no model":
-        torch.save({"state": lacking(""), "epoch": 3}, path)
-    elif kind == "model is no dictionary":
-        torch.save({"model": "sam2"}, path)
-    elif kind == "model is a tensor":
-        torch.save({"model": torch.zeros(3)}, path)
-    elif kind == "no tensors":
-        torch.save({"model": {"a": 1}}, path)
-    elif kind == "no dictionary":
-        torch.save([torch.zeros(3)], path)
-    elif kind == "one missing":
-        torch.save({"model": lacking("maskmem_tpos_enc")}, path)
-    elif kind == "one too many":
-        torch.save({"model": lacking("") | {"extra": torch.zeros(3)}}, path)
-    elif kind == "other shape":
-        torch.save({"model": lacking("") | {"maskmem_tpos_enc": torch.zeros(7, 1, 1, 64)}}, path)
-    else:
-        assert kind == "missing"
+    elif kind != "missing":
+        torch.save(BROKEN_CONTENT[kind](path), path)
 
 
 @pytest.mark.parametrize(
@@ -189,9 +184,17 @@ def test_folder_without_weights_is_refused(tmp_path):
 
 FOREIGN = {  # each would make a file
     "plainly": "model:\n  _target_: pathlib.Path.touch\n  self: {path}\n",
-    "inside": "model:\n  _target_: sam2.modeling.sam2_base.SAM2Base\n  image_encoder:\n    _target_: torch.save\n    obj: 1\n    f: {path}\n",
-    "in a list": "model:\n  _target_: sam2.modeling.sam2_base.SAM2Base\n  memory_encoder:\n  - [_target_: torch.save, obj: 1, f: {path}]\n",
-    "by way of a module of SAM 2": "model:\n  image_encoder:\n    _target_: sam2.modeling.sam2_base.torch.save\n    obj: 1\n    f: {path}\n",
+    "inside": (
+        "model:\n  _target_: sam2.modeling.sam2_base.SAM2Base\n"
+        "  image_encoder:\n    _target_: torch.save\n    obj: 1\n    f: {path}\n"
+    ),
+    "in a list": (
+        "model:\n  _target_: sam2.modeling.sam2_base.SAM2Base\n"
+        "  memory_encoder:\n  - [_target_: torch.save, obj: 1, f: {path}]\n"
+    ),
+    "by way of a module of SAM 2": (
+        "model:\n  image_encoder:\n    _target_: sam2.modeling.sam2_base.torch.save\n    obj: 1\n    f: {path}\n"
+    ),
     "by reference": (
         "payload:\n  _target_: torch.save\n  obj: 1\n  f: {path}\n"
         "model:\n  _target_: sam2.modeling.sam2_base.SAM2Base\n  image_encoder: ${{payload}}\n"

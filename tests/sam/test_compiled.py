@@ -25,7 +25,7 @@ from vidseg.io.clip import Clip
 from vidseg.prompts.geometry import Box
 from vidseg.sam import compiled
 from vidseg.sam.compiled import Compiled
-from vidseg.sam.frame import enlarged
+from vidseg.sam.frame import upsample
 from vidseg.sam.propagator import Propagator
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ needs_compiler = pytest.mark.skipif(
 
 @pytest.fixture
 def graphs(monkeypatch):
-    """Number of inputs of every graph that is compiled; the graphs run as they were traced, without the minutes for kernels."""
+    """The inputs of every graph that is compiled. Graphs run as they were traced, without the minutes for kernels."""
     from torch._dynamo.backends.common import aot_autograd
 
     traced = []
@@ -61,7 +61,7 @@ def run(engine, images, prompts, remove=(), embed=None):
             part for part in (engine.step(features, t), t in prompts and engine.prompt(features, t, prompts[t])) if part
         ]
         for object_id in dict(remove).get(t, ()):
-            engine.remove(object_id)
+            engine.discard(object_id)
     return results
 
 
@@ -77,8 +77,10 @@ def assert_same(ours, expected, tolerance=1e-4):
 
 @needs_compiler
 def test_real_kernels_give_the_same_masks(tmp_path):
-    """Of the step, with one layer of memory attention, since every layer has kernels of its own to be made; until the bank
-    is full and a few frames longer. (The image encoder's are made by the test of the command.)"""
+    """Of the step, until the bank is full and a few frames longer; the test of the command makes those of the encoder.
+
+    One layer of memory attention, since every layer has kernels of its own.
+    """
     config = OmegaConf.load(stock.SMALL)
     config.model.memory_attention.num_layers = 1
     OmegaConf.save(config, tmp_path / "config.yaml")
@@ -87,7 +89,7 @@ def test_real_kernels_give_the_same_masks(tmp_path):
     expected, ours = (run(one, park(8), {0: {1: BOXES[1]}}, embed=plain.embed) for one in (plain, engine))
     assert_same(ours, expected)
     for a, b in zip(ours, expected):
-        mask, other = (enlarged(part.logits[0], 360, 640) > 0 for part in (a, b))
+        mask, other = (upsample(part.logits[0], 360, 640) > 0 for part in (a, b))
         assert other.any() and not other.all() and (mask ^ other).mean() < 1e-4
 
 
@@ -119,7 +121,9 @@ def test_command_compiles_what_it_runs(tmp_path):
             *option,
         ]
         code = "from vidseg.commands.main import main; main()"
-        done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=ROOT)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=ROOT, check=False
+        )
         assert done.returncode == 0, done.stderr
         tracks.append([json.loads(line) for line in path.read_text().splitlines()])
     assert len(tracks[0]) == len(tracks[1]) == 4
@@ -139,12 +143,12 @@ def test_a_step_is_compiled_where_banks_are_full_and_for_few_sizes(graphs):
     engine = Propagator(network, compile=True)
     ours = run(engine, images[:4], {0: prompts[0]})
     assert len(graphs) == 1  # the encoder
-    engine = engine.branch([])
+    engine = engine.fork([])
     ours = run(engine, images, prompts, {8: [1]}.items())
     assert_same(ours, expected)
     # Full banks: two objects from frame 4 on, a third from frame 7 on, which goes alone; two are left after frame 8.
     assert len(graphs) == 3
-    again = run(engine.branch([]), images, prompts, {8: [1]}.items())
+    again = run(engine.fork([]), images, prompts, {8: [1]}.items())
     assert_same(again, expected)
     assert len(graphs) == 3
 
@@ -161,8 +165,9 @@ def test_clips_of_a_model_share_what_is_compiled(graphs):
 def test_bfloat16(graphs):
     network = lively_network(stock.SMALL, seed=4)
     images, prompts = park(6), {0: {1: BOXES[1]}}
+    # On all frames together: the memory carries rounding on, so the error of any one frame is a matter of chance.
     exact, usual, ours = (
-        run(engine, images, prompts)[-1].logits
+        torch.stack([masks.logits for masks in run(engine, images, prompts)])
         for engine in (
             Propagator(network),
             Propagator(network, torch.bfloat16),
@@ -182,9 +187,12 @@ def test_what_cannot_be_compiled_is_one_line():
 
 
 def test_machine_without_a_compiler(tmp_path):
-    code = "import torch\nfrom vidseg.sam.compiled import Compiled\nCompiled(lambda x: (x.sin() + 1,), torch.device('cpu'))(torch.ones(3))"
+    code = (
+        "import torch\nfrom vidseg.sam.compiled import Compiled\n"
+        "Compiled(lambda x: (x.sin() + 1,), torch.device('cpu'))(torch.ones(3))"
+    )
     bare = {**os.environ, "CXX": "/nowhere/g++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=bare)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=bare, check=False)
     assert "ModelError: the network cannot be compiled here (InvalidCxxCompiler" in done.stderr.splitlines()[-1]
 
 

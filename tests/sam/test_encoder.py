@@ -28,7 +28,7 @@ def assert_close(ours, expected, tolerance):
         assert (mine.float() - theirs.float()).abs().max() / theirs.float().abs().max() < tolerance
 
 
-# Hiera tiny has windows that do not divide the frame (14 in 64); the demo pair's fit in one stripe unless stripes are thin.
+# Hiera tiny has windows that do not divide the frame (14 in 64); the demo's fit in one stripe unless stripes are thin.
 @pytest.mark.parametrize(
     "config, stripe",
     [(stock.FULL, 8 << 20), (stock.SMALL, 8 << 20), (stock.SMALL, 1), (stock.SMALL, 100_000)],
@@ -40,7 +40,7 @@ def test_equals_the_network(config, stripe, monkeypatch):
     torch.manual_seed(0)
     network = instantiate_config(config).eval()
     pixels = torch.randn(1, 3, network.image_size, network.image_size)
-    assert ImageEncoder(network).usual
+    assert ImageEncoder(network).standard
     assert_close(by_us(network, pixels), by_network(network, pixels), 1e-5)
 
 
@@ -48,7 +48,7 @@ def test_equals_the_network(config, stripe, monkeypatch):
     "option, value", [("fpn_top_down_levels", None), ("fuse_type", "avg"), ("fpn_interp_model", "bilinear")]
 )
 @torch.inference_mode()
-def test_networks_put_together_otherwise_run_too(tmp_path, option, value):
+def test_networks_with_another_layout_run_too(tmp_path, option, value):
     config = OmegaConf.load(stock.SMALL)
     config.model.image_encoder.neck[option] = value
     OmegaConf.save(config, tmp_path / "config.yaml")

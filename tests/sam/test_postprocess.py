@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vidseg.sam.postprocess import fill_holes, small_pieces
+from vidseg.sam.postprocess import fill_holes, small_components
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.35, 0.5, 0.97, 0.0, 1.0])
-def test_small_pieces_are_those_of_opencv(share):
+def test_small_components_are_those_of_opencv(share):
     """Noise of all densities: single pixels, long and winding pieces, and everything in between."""
     generator = torch.Generator().manual_seed(int(share * 100))
     logits = 1 - 2 * (torch.rand(3, 1, 96, 70, generator=generator) < share).float()
     filled = fill_holes(logits)
-    assert torch.equal(logits.masked_fill(small_pieces(logits <= 0), 0.1), filled)
+    assert torch.equal(logits.masked_fill(small_components(logits <= 0), 0.1), filled)
     if share == 0.2:
         assert 0 < (filled != logits).sum() < (logits <= 0).sum()
 
@@ -24,4 +24,4 @@ def test_pieces_of_eight_pixels_are_small_and_those_of_nine_are_not():
         inside = torch.zeros(1, 1, 20, 20, dtype=torch.bool)
         for i in range(length):
             inside[0, 0, 5 + i if diagonal else 5, 3 + i] = True
-        assert torch.equal(small_pieces(inside), inside & (length == 8))
+        assert torch.equal(small_components(inside), inside & (length == 8))

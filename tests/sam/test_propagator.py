@@ -14,6 +14,7 @@ from tests.support import stock
 from tests.support.lively import lively_network, moving_frames, park_frames
 from vidseg.prompts.geometry import Box, MaskPrompt, Points
 from vidseg.sam.build import build_sam
+from vidseg.sam.memory import MAX_CONDITIONING, Memory, MemoryBank
 from vidseg.sam.propagator import Propagator
 from vidseg.tracks.file import read_tracks
 
@@ -95,22 +96,26 @@ def case(request, pair):
             3: (3, PROMPTS["mask"]),
             4: (9, Box((10, 20, 60, 100))),
         }
-        return Case(
-            *pair,
-            moving_frames(pair[0].image_size, seed=1),
-            HEIGHT,
-            WIDTH,
-            arrivals,
-            (click(90, 60), Points(((100, 70), (20, 20)), (1, 0))),
-        )
+        network, predictor = pair
+        clicks = click(90, 60), Points(((100, 70), (20, 20)), (1, 0))
+        return Case(network, predictor, moving_frames(network.image_size, seed=1), HEIGHT, WIDTH, arrivals, clicks)
     network = build_sam(stock.SMALL.parent)
     truth = [frame.detections for frame in islice(read_tracks(SAMPLES / "park.truth.jsonl"), FRAMES)]
     dog, _, other_dog, cat, ball = range(5)
-    middle = lambda t, i: tuple(np.argwhere(truth[t].mask[i]).mean(0)[::-1])
+
+    def mask_of(t: int, i: int) -> np.ndarray:
+        masks = truth[t].mask
+        assert masks is not None
+        return masks[i]
+
+    def middle(t: int, i: int) -> tuple[float, float]:
+        y, x = np.argwhere(mask_of(t, i)).mean(0)
+        return x, y
+
     arrivals = {
         1: (0, Box(tuple(truth[0].xyxy[dog]))),
         2: (0, click(*middle(0, other_dog))),
-        3: (3, MaskPrompt(truth[3].mask[cat])),
+        3: (3, MaskPrompt(mask_of(3, cat))),
         4: (9, Box(tuple(truth[9].xyxy[ball]))),
     }
     clicks = click(*middle(0, dog)), Points((middle(6, dog), middle(6, cat)), (1, 0))
@@ -144,6 +149,7 @@ def test_one_object_equals_stock(pair, monkeypatch, kind, reverse):
             if t == order[0]
             else engine.step(features, t, reverse)
         )
+        assert ours is not None
         assert_same(ours, 0, stock.result(state, 1, t), f"{kind}, frame {t}")
         shown += int((ours.logits > 0).any())
     assert shown > FRAMES // 2, "masks are empty: the comparison says little"
@@ -160,7 +166,7 @@ def test_objects_that_come_and_go_equal_stock(case, monkeypatch):
             for row, object_id in enumerate(part.ids if part else []):
                 results[object_id, t] = part, row
         if t == 12:
-            engine.remove(2)
+            engine.discard(2)
     assert {t for i, t in results if i == 2} == set(range(13))
     for object_id, (begin, prompt) in case.arrivals.items():
         state = stock.start(case.predictor, case.frames, case.height, case.width, monkeypatch)
@@ -171,10 +177,10 @@ def test_objects_that_come_and_go_equal_stock(case, monkeypatch):
             assert_same(part, row, stock.result(state, object_id, t), f"object {object_id}, frame {t}")
 
 
-@pytest.mark.parametrize("lasting", [False, True])
-def test_correction_on_a_tracked_frame_equals_stock(case, monkeypatch, lasting):
+@pytest.mark.parametrize("as_conditioning", [False, True])
+def test_correction_on_a_tracked_frame_equals_stock(case, monkeypatch, as_conditioning):
     first, correction = case.clicks
-    monkeypatch.setattr(case.predictor, "add_all_frames_to_correct_as_cond", lasting)
+    monkeypatch.setattr(case.predictor, "add_all_frames_to_correct_as_cond", as_conditioning)
     state = stock.start(case.predictor, case.frames, case.height, case.width, monkeypatch)
     add_to_stock(case.predictor, state, 0, 1, first)
     stock.propagate(case.predictor, state, max_frame_num_to_track=6)
@@ -184,9 +190,9 @@ def test_correction_on_a_tracked_frame_equals_stock(case, monkeypatch, lasting):
         features = engine.embed_tensor(case.frames[t : t + 1], case.height, case.width)
         ours = engine.prompt(features, t, {1: first}) if t == 0 else engine.step(features, t)
         if t == 6:
-            ours = engine.prompt(features, t, {1: correction}, lasting=lasting)
+            ours = engine.prompt(features, t, {1: correction}, as_conditioning=as_conditioning)
             stock.propagate(case.predictor, state, start_frame_idx=7)  # consolidates the correction, then goes on
-            assert set(engine.banks[1].conditioning) == ({0, 6} if lasting else {0})
+            assert set(engine.banks[1].conditioning) == ({0, 6} if as_conditioning else {0})
         if t >= 6:
             assert_same(ours, 0, stock.result(state, 1, t), f"frame {t}")
 
@@ -230,14 +236,88 @@ def test_memory_is_bounded(pair):
     assert set(bank.pointers) <= set(range(38 - network.max_obj_ptrs_in_encoder + 1, 39))
 
 
-def test_branch_remembers_where_it_begins_as_if_that_had_been_prompted(pair):
+def of_frames(conditioning, recent=()):
+    """A bank with a memory of its own for each of some frames."""
+    bank = MemoryBank(3, 15)
+    for t in conditioning:
+        bank.add_conditioning(t, Memory(torch.zeros(1), torch.zeros(1)))
+    for t in recent:
+        bank.add_recent(t, Memory(torch.zeros(1), torch.zeros(1)))
+    bank.latest = max([*conditioning, *recent])
+    return bank
+
+
+@pytest.fixture
+def three(pair):
+    """An engine with objects 1 and 2, prompted on 0 and 2 and carried to 6, and 3, which was prompted on frame 6."""
+    engine = Propagator(pair[0])
+    engine._banks = {1: of_frames([0], [4, 5, 6]), 2: of_frames([2], [5, 6]), 3: of_frames([6])}
+    return engine
+
+
+def test_transfer_keeps_the_prompts_of_the_target(three):
+    old, new = three.banks[1].conditioning[0], three.banks[3].conditioning[6]
+    three.transfer(3, 1, 6)
+    bank = three.banks[1]
+    assert three.object_ids == [1, 2] and 3 not in three
+    assert list(bank.conditioning) == [0, 6] and bank.conditioning[0] is old and bank.conditioning[6] is new
+    assert not bank.recent and not bank.pointers and bank.latest == 6
+
+
+def test_transfer_without_prompts_takes_the_bank_as_it_is(three):
+    new = three.banks[3]
+    three.transfer(3, 1, 6, keep_prompts=False)
+    assert three.object_ids == [1, 2] and three.banks[1] is new and list(new.conditioning) == [6]
+
+
+@pytest.mark.parametrize("keep_prompts", [True, False])
+def test_transfer_to_an_object_without_a_bank(three, keep_prompts):
+    new = three.banks[3]
+    three.transfer(3, 9, 6, keep_prompts)
+    assert three.object_ids == [1, 2, 9] and three.banks[9] is new and list(new.conditioning) == [6]
+
+
+def test_transfer_drops_the_farthest_of_too_many_prompts(three):
+    three._banks[1] = of_frames(range(0, 25 * MAX_CONDITIONING, 25))
+    three._banks[3] = of_frames([1000])
+    three.transfer(3, 1, 1000)
+    assert list(three.banks[1].conditioning) == [*range(25, 25 * MAX_CONDITIONING, 25), 1000]
+
+
+def test_swap_exchanges_all_but_the_conditioning_frames(three):
+    recent = {i: three.banks[i].recent for i in (1, 2)}
+    pointers = {i: three.banks[i].pointers for i in (1, 2)}
+    conditioning = {i: three.banks[i].conditioning for i in (1, 2)}
+    three.swap(1, 2)
+    assert three.object_ids == [1, 2, 3]
+    for i, other in ((1, 2), (2, 1)):
+        bank = three.banks[i]
+        assert bank.recent is recent[other] and bank.pointers is pointers[other]
+        assert bank.conditioning is conditioning[i]
+
+
+def test_discard_of_an_object_that_is_not_there_is_no_error(three):
+    three.discard(2)
+    three.discard(2)
+    assert three.object_ids == [1, 3] and 2 not in three and 1 in three
+
+
+def test_banks_can_be_read_only(three):
+    with pytest.raises(TypeError):
+        three.banks[4] = of_frames([0])
+    assert len(three.banks) == 3
+
+
+def test_fork_remembers_where_it_begins_as_if_that_had_been_prompted(pair):
     network, _ = pair
     engine = carried(network, 6, prompted=[0])
-    branch = engine.branch([1])
-    assert list(branch.banks[1].conditioning) == [0, 5] and branch.banks[1].conditioning[5] is engine.banks[1].recent[5]
-    assert not branch.banks[1].recent and list(engine.banks[1].conditioning) == [0]
+    fork = engine.fork([1])
+    assert list(fork.banks[1].conditioning) == [0, 5] and fork.banks[1].conditioning[5] is engine.banks[1].recent[5]
+    assert not fork.banks[1].recent and list(engine.banks[1].conditioning) == [0]
     features = engine.embed_tensor(moving_frames(network.image_size, 5)[4:], HEIGHT, WIDTH)
-    assert branch.step(features, 5) is None and branch.step(features, 4, reverse=True).ids == [1]
+    assert fork.step(features, 5) is None
+    carried_back = fork.step(features, 4, reverse=True)
+    assert carried_back is not None and carried_back.ids == [1]
 
 
 def test_embed_prepares_frames_as_the_stock_loader_does(pair, tmp_path):

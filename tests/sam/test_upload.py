@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from vidseg.io.clip import Frame
 from vidseg.sam import upload
 from vidseg.sam.upload import Upload, on_device
 
@@ -22,8 +23,8 @@ def images(count: int) -> list[np.ndarray]:
 def test_on_a_cpu_images_are_used_as_they_are():
     ready, (image,) = Upload(CPU), images(1)
     assert ready(image).data_ptr() == image.ctypes.data
-    frames = iter([1, 2])
-    assert ready.ahead(frames) is frames
+    frames = iter([Frame(0, 0.0, 0, image)])
+    assert ready.prefetch(frames) is frames
     assert ready(image[:, ::-1]).shape == (2, 3, 3)  # a view that is not contiguous
     assert on_device([[1, 2]], CPU).tolist() == [[1, 2]]
 
@@ -101,7 +102,7 @@ def test_the_next_frame_is_sent_while_the_one_before_is_worked_on(gpu):
         finally:
             closed.append(True)
 
-    for number, frame in enumerate(ready.ahead(clip())):
+    for number, frame in enumerate(ready.prefetch(clip())):
         log.append(f"begin {number}")
         ready(frame.image)
         log.append(f"end {number}")
@@ -112,7 +113,7 @@ def test_the_next_frame_is_sent_while_the_one_before_is_worked_on(gpu):
         "copy image 1",
         "copy image 2",
     ] and closed
-    rest = ready.ahead(clip())
+    rest = ready.prefetch(clip())
     next(rest)
     rest.close()
     assert len(closed) == 2

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from tests.support.standins import make_visible
 from vidseg.io.clip import Clip
 from vidseg.sam.build import instantiate_config
 from vidseg.sam.propagator import MEAN, STD
@@ -20,7 +21,7 @@ def lively_network(config, seed: int):
         for name, value in network.named_parameters():
             if "memory_attention" in name and name.endswith("weight") and value.ndim == 2:
                 value.mul_(2.0)
-        network.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(1.0)
+    make_visible(network)
     return network
 
 

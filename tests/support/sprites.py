@@ -1,4 +1,4 @@
-"""Clips with animals and a ball that are cut out of the park sample and moved over smooth backgrounds; and what is asked of results."""
+"""Clips with sprites that are cut out of the park sample and moved over smooth backgrounds; and looks at results."""
 
 from __future__ import annotations
 
@@ -7,33 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 
-import vidseg
 from tests.support.clips import make_clip
-from vidseg.io.clip import Clip
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 IDS = {"dog": 1, "poodle": 3, "cat": 4, "ball": 5}  # in the truth of the park
 WIDTH, HEIGHT, RATE = 640, 360, 24
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return vidseg.load("demo", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def sprites():
-    """Picture and mask of each, from the first frame of the park."""
-    image = next(Clip(SAMPLES / "park.mp4").frames()).image
-    truth = next(iter(vidseg.read_tracks(SAMPLES / "park.truth.jsonl"))).detections
-    cut = {}
-    for name, i in IDS.items():
-        row = truth.tracker_id.tolist().index(i)
-        x1, y1, x2, y2 = truth.xyxy[row].astype(int)
-        cut[name] = image[y1:y2, x1:x2], truth.mask[row][y1:y2, x1:x2]
-    return cut
 
 
 def sky():
@@ -65,7 +44,7 @@ def painted(sprites, places, background):
 
 
 def film(path, sprites, count, places, background=lambda t: sky()):
-    """Write a clip of `count` frames; `places(t)` says where the sprites are. Returns its path and true masks by frame."""
+    """Write a clip of `count` frames with sprites at `places(t)`. Returns its path and true masks by frame."""
     frames = [painted(sprites, places(t), background(t)) for t in range(count)]
     make_clip(
         path,

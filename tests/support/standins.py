@@ -1,4 +1,4 @@
-"""Checkpoints with random weights in the layouts of the real ones: what a user's files look like, without the download."""
+"""Checkpoints with random weights in the layouts of the real ones: what users have on disk, without the download."""
 
 from __future__ import annotations
 
@@ -16,12 +16,22 @@ PRINTABLE = [
 ]
 
 
+def last_bias(part: torch.nn.Module) -> torch.Tensor:
+    """The bias of the last layer of a part of a network."""
+    return [value for name, value in part.named_parameters() if name.endswith("bias")][-1]
+
+
+def make_visible(network: torch.nn.Module) -> None:
+    """Let a SAM 2 network with random weights say "visible", or every mask would be empty."""
+    with torch.no_grad():
+        last_bias(network.get_submodule("sam_mask_decoder.pred_obj_score_head")).fill_(1.0)
+
+
 def save_sam(config: Path, path: Path, seed: int = 0) -> Path:
     """A SAM 2 checkpoint of the given config as Meta publishes them: a `.pt` with the weights under the key "model"."""
     torch.manual_seed(seed)
     network = instantiate_config(config)
-    with torch.no_grad():  # an object score that says "visible", or every mask would be empty
-        network.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(1.0)
+    make_visible(network)
     torch.save({"model": network.state_dict()}, path)
     return path
 
@@ -39,8 +49,10 @@ def save_grounding_dino(folder: Path, full_size: bool = False, seed: int = 0) ->
     """A Grounding DINO folder as on the hub: config, safetensors, image processor, tokenizer with its vocabulary.
 
     Args:
+        folder: where the files go.
         full_size: the sizes of IDEA-Research/grounding-dino-tiny (but for its vocabulary), in which images are read at
             800 pixels; else the same layers, few and narrow.
+        seed: of the weights.
     """
     from transformers import (
         BertConfig,
@@ -58,9 +70,8 @@ def save_grounding_dino(folder: Path, full_size: bool = False, seed: int = 0) ->
         config = GroundingDinoConfig(text_config=BertConfig(vocab_size=len(words)))
         sides = {"shortest_edge": 800, "longest_edge": 1333}
     else:
-        swin = SwinConfig(
-            image_size=64, embed_dim=16, depths=[1, 1], num_heads=[1, 2], window_size=4, out_indices=[1, 2]
-        )
+        sizes = {"image_size": 64, "embed_dim": 16, "depths": [1, 1], "num_heads": [1, 2], "window_size": 4}
+        swin = SwinConfig.from_dict({**sizes, "out_indices": [1, 2]})
         bert = BertConfig(
             vocab_size=len(words), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
         )

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from vidseg.sam.build import STOCK_OVERRIDES
 
 SMALL = Path(__file__).parents[2] / "vidseg/demo/sam/config.yaml"
-FULL = Path(stock_module.__file__).parent / "configs/sam2.1/sam2.1_hiera_t.yaml"
+FULL = Path(str(stock_module.__file__)).parent / "configs/sam2.1/sam2.1_hiera_t.yaml"
 
 
 def stock_predictor(config: Path, state: dict, vos_optimized: bool = False):
@@ -29,7 +29,7 @@ def stock_predictor(config: Path, state: dict, vos_optimized: bool = False):
 
 
 def components(mask: torch.Tensor):
-    """`get_connected_components` of sam2 without its CUDA extension: labels and areas [B, 1, H, W], 0 outside `mask`."""
+    """`get_connected_components` of sam2 without its CUDA extension: labels and areas [B, 1, H, W], 0 outside."""
     labels, areas = np.zeros(mask.shape, np.int32), np.zeros(mask.shape, np.int32)
     for i, plane in enumerate(mask[:, 0].cpu().numpy().astype(np.uint8)):
         _, labels[i, 0], stats, _ = cv2.connectedComponentsWithStats(plane, connectivity=8)

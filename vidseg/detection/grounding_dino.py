@@ -1,7 +1,7 @@
 """Grounding DINO: a text prompt in, labelled boxes out.
 
-The prompt is a list of phrases ("dog", "golden retriever"). `Detector.detect` reads the scores of the phrases off the
-model's word logits itself, so that every box carries the user's own spelling and not what the tokenizer made of it.
+The prompt is a list of phrases ("dog", "golden retriever"). `GroundingDino.detect` reads the scores of the phrases off
+the model's token logits, so that every box carries the user's own spelling and not what the tokenizer made of it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from vidseg.detection.base import BEST_SCORE
 from vidseg.detection.phrases import Encoded, encode_phrases, name_boxes
 from vidseg.errors import InputError, ModelError
 
@@ -22,43 +24,58 @@ if TYPE_CHECKING:
     import supervision as sv
     import torch
 
-# What Grounding DINO's own demos use.
-BOX_THRESHOLD = 0.35
-TEXT_THRESHOLD = 0.25
-NMS_THRESHOLD = 0.6
-SAME_BOX = 0.9  # two boxes that overlap more than this are one object, whatever their names
-KEPT_PROMPTS = 8  # prompts whose text features are remembered
+K = TypeVar("K")
+V = TypeVar("V")
+
+SAME_BOX = 0.9  # IoU above which two boxes are one object, whatever their names
+KEPT_PROMPTS = 8  # prompts whose text features are kept
 
 
-def suppress(found: sv.Detections, threshold: float) -> sv.Detections:
-    """Keep the best of boxes that overlap: within each phrase (`class_id`), then among any that nearly coincide."""
-    return found.with_nms(threshold, class_agnostic=False).with_nms(SAME_BOX, class_agnostic=True)
-
-
-class Detector:
-    """Finds what a text prompt names.
+@dataclass(frozen=True, kw_only=True)
+class DetectionThresholds:
+    """What counts as found; the defaults are those of Grounding DINO's own demos.
 
     Attributes:
-        best_score: the best score of any box and phrase in the last call, also if it stayed below the threshold.
+        box: score that a phrase needs for a box, 0..1.
+        text: probability below which a token counts as none when two phrases compete for a box, 0..1.
+        nms: IoU above which two boxes of one phrase are duplicates.
+    """
+
+    box: float = 0.35
+    text: float = 0.25
+    nms: float = 0.6
+
+
+def suppress(found: sv.Detections, nms_threshold: float) -> sv.Detections:
+    """Keep the best of boxes that overlap: within each phrase (`class_id`), then among any that nearly coincide."""
+    return found.with_nms(nms_threshold, class_agnostic=False).with_nms(SAME_BOX, class_agnostic=True)
+
+
+class GroundingDino:
+    """A `vidseg.detection.base.Detector`.
+
+    Args:
+        model: transformers' `GroundingDinoForObjectDetection`, on the device.
+        processor: its `GroundingDinoProcessor`.
+        device: where the model is.
+        dtype: float32, or another one to run the model under autocast.
+        thresholds: what counts as found.
     """
 
     def __init__(
         self,
-        model,
-        processor,
+        model: Any,
+        processor: Any,
         device: str | torch.device = "cpu",
         dtype: str | torch.dtype = "float32",
-        box_threshold: float = BOX_THRESHOLD,
-        text_threshold: float = TEXT_THRESHOLD,
-        nms_threshold: float = NMS_THRESHOLD,
+        thresholds: DetectionThresholds = DetectionThresholds(),
     ):
         import torch
 
         self.model, self.processor = model.eval(), processor
         self.device = torch.device(device)
         self.dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-        self.box_threshold, self.text_threshold, self.nms_threshold = box_threshold, text_threshold, nms_threshold
-        self.best_score = 0.0
+        self.thresholds = thresholds
         self._encoded: OrderedDict[tuple[str, ...], list[Encoded]] = OrderedDict()
         self._text = text_cache(self.model.model.text_backbone)
 
@@ -70,7 +87,11 @@ class Detector:
             phrases: as `parse_phrases` gives them.
 
         Returns:
-            Detections with `xyxy` in pixels, `confidence`, `class_id` (the phrase's place) and `data["class_name"]`.
+            Detections with `xyxy` in pixels, `confidence`, `class_id` (the phrase's place), `data["class_name"]`, and
+            `metadata["best_score"]`, the best score of any box and phrase, also below the threshold.
+
+        Raises:
+            InputError: the image or the phrases have another form, or the image is too narrow.
         """
         import supervision as sv
         import torch
@@ -82,44 +103,45 @@ class Detector:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(f"The detector takes a H×W×3 uint8 RGB image, not {image.shape} {image.dtype}.")
         height, width = image.shape[:2]
-        boxes, scores, kinds, best = [], [], [], 0.0
-        with torch.inference_mode(), no_ribbons(image):
+        boxes, scores, class_ids, best = [], [], [], 0.0
+        with torch.inference_mode(), check_aspect_ratio(image):
             picture = self.processor.image_processor(
                 images=np.ascontiguousarray(image), input_data_format="channels_last", return_tensors="pt"
             ).to(self.device)
             for text in self._encode(phrases):
                 logits, centred = self._forward(picture, text)
                 queries, phrase, score, top = name_boxes(
-                    logits.sigmoid(), text.spans, self.box_threshold, self.text_threshold
+                    logits.sigmoid(), text.spans, self.thresholds.box, self.thresholds.text
                 )
                 boxes.append(centred[queries])
                 scores.append(score)
-                kinds.append(phrase + text.first)
+                class_ids.append(phrase + text.first)
                 best = max(best, top)
-            boxes, scores, kinds = torch.cat(boxes), torch.cat(scores), torch.cat(kinds)
-            centre, half = boxes[:, :2], boxes[:, 2:] / 2
-            boxes = torch.cat([centre - half, centre + half], 1).clamp(0, 1)
-            boxes = boxes * torch.tensor([width, height, width, height], device=boxes.device)
-        self.best_score = best
-        kinds = kinds.cpu().numpy().astype(int)
+            centred = torch.cat(boxes)
+            centre, half = centred[:, :2], centred[:, 2:] / 2
+            xyxy = torch.cat([centre - half, centre + half], 1).clamp(0, 1)
+            xyxy = xyxy * torch.tensor([width, height, width, height], device=xyxy.device)
+        confidence = torch.cat(scores).cpu().numpy().astype(np.float32)
+        order = np.argsort(-confidence, kind="stable")
+        class_id = torch.cat(class_ids).cpu().numpy().astype(int)[order]
         found = sv.Detections(
-            xyxy=boxes.cpu().numpy().astype(np.float32),
-            confidence=scores.cpu().numpy().astype(np.float32),
-            class_id=kinds,
-            data={"class_name": np.array([phrases[k] for k in kinds], dtype=str)},
+            xyxy=xyxy.cpu().numpy().astype(np.float32)[order],
+            confidence=confidence[order],
+            class_id=class_id,
+            data={"class_name": np.array([phrases[i] for i in class_id], dtype=str)},
+            metadata={BEST_SCORE: best},
         )
-        found = found[np.argsort(-found.confidence, kind="stable")]
-        return suppress(found, self.nms_threshold)
+        return suppress(found, self.thresholds.nms)
 
     def _encode(self, phrases: Sequence[str]) -> list[Encoded]:
-        return remembered(
+        return lru_get(
             self._encoded,
             tuple(phrases),
             lambda: encode_phrases(phrases, self.processor.tokenizer, self.model.config.max_text_len),
         )
 
-    def _forward(self, picture, text: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
-        """Word logits [Q, L] and boxes [Q, 4] (centre, size; 0..1) of the last decoder layer, in float32."""
+    def _forward(self, picture: Any, text: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token logits [Q, L] and boxes [Q, 4] (centre, size; 0..1) of the last decoder layer, in float32."""
         import torch
 
         ids = torch.tensor([text.ids], device=self.device)
@@ -135,8 +157,8 @@ class Detector:
 
 
 @contextlib.contextmanager
-def no_ribbons(image: np.ndarray):
-    """Say what is wrong with an image that is resized to nothing, or to fewer tokens than the model has queries."""
+def check_aspect_ratio(image: np.ndarray) -> Iterator[None]:
+    """Say what is wrong where a narrow image is resized to nothing, or to fewer tokens than the model has queries."""
     try:
         yield
     except (RuntimeError, ValueError) as error:
@@ -148,8 +170,8 @@ def no_ribbons(image: np.ndarray):
         ) from error
 
 
-def remembered(store: OrderedDict, key, make):
-    """`store[key]`, made where it is missing; only the latest few are kept."""
+def lru_get(store: OrderedDict[K, V], key: K, make: Callable[[], V]) -> V:
+    """`store[key]`, made where it is missing; only the `KEPT_PROMPTS` that were used last are kept."""
     if key not in store:
         store[key] = make()
         if len(store) > KEPT_PROMPTS:
@@ -158,26 +180,26 @@ def remembered(store: OrderedDict, key, make):
     return store[key]
 
 
-def text_cache(backbone):
-    """A stand-in for the text backbone that runs it once a prompt: its output depends on the token ids alone."""
+def text_cache(backbone: torch.nn.Module) -> torch.nn.Module:
+    """A stand-in for the text backbone that runs it once per prompt: its output depends on the token ids alone."""
     import torch
 
     class TextCache(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.store: OrderedDict = OrderedDict()
+            self.store: OrderedDict[tuple[tuple[int, ...], bool], Any] = OrderedDict()
             self.run = [backbone]  # in a list, so that it is no submodule
 
-        def forward(self, input_ids, *args, **kwargs):
+        def forward(self, input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
             # The numbers also depend on the precision that they are computed in.
             key = (tuple(input_ids.flatten().tolist()), torch.is_autocast_enabled(input_ids.device.type))
-            return remembered(self.store, key, lambda: self.run[0](input_ids, *args, **kwargs))
+            return lru_get(self.store, key, lambda: self.run[0](input_ids, *args, **kwargs))
 
     return TextCache()
 
 
 @contextlib.contextmanager
-def swapped_text_backbone(model, stand_in):
+def swapped_text_backbone(model: Any, stand_in: torch.nn.Module) -> Iterator[None]:
     """Let the model ask `stand_in` for its text features; the model itself is left as it was."""
     real = model.model.text_backbone
     model.model.text_backbone = stand_in
@@ -188,11 +210,18 @@ def swapped_text_backbone(model, stand_in):
 
 
 def load_detector(
-    folder: str | Path, device: str | torch.device = "cpu", dtype: str | torch.dtype = "float32", **thresholds: float
-) -> Detector:
-    """A Grounding DINO checkpoint from a folder, as transformers saves them (safetensors only).
+    folder: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype = "float32",
+    thresholds: DetectionThresholds = DetectionThresholds(),
+) -> GroundingDino:
+    """Load a Grounding DINO checkpoint.
 
-    The weights are held in float32 on `device`; with another `dtype` the model runs under autocast.
+    Args:
+        folder: as transformers saves it, with safetensors.
+        device: where the weights go, in float32.
+        dtype: with any but float32 the model runs under autocast.
+        thresholds: what counts as found.
 
     Raises:
         ModelError: there is no such checkpoint, it is another kind of model, or its weights are broken.
@@ -202,7 +231,7 @@ def load_detector(
     import torch
 
     with quiet_transformers():
-        # The image processor that works with Pillow: what AutoProcessor prefers needs torchvision and its 5 s of import.
+        # The image processor that works with Pillow: AutoProcessor prefers one that needs 5 s to import torchvision.
         from transformers.models.auto.tokenization_auto import AutoTokenizer
         from transformers.models.grounding_dino.image_processing_pil_grounding_dino import (
             GroundingDinoImageProcessorPil,
@@ -211,9 +240,10 @@ def load_detector(
         from transformers.models.grounding_dino.processing_grounding_dino import GroundingDinoProcessor
 
         try:
-            model, report = GroundingDinoForObjectDetection.from_pretrained(
+            loaded: Any = GroundingDinoForObjectDetection.from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True, local_files_only=True
             )
+            model, report = loaded
             processor = GroundingDinoProcessor(
                 GroundingDinoImageProcessorPil.from_pretrained(folder, local_files_only=True),
                 AutoTokenizer.from_pretrained(folder, local_files_only=True),
@@ -227,7 +257,7 @@ def load_detector(
         raise ModelError(
             f"The detector {folder} is incomplete: {len(lost)} weights are missing or misshapen; fetch it again."
         )
-    return Detector(model, processor, device, dtype, **thresholds)
+    return GroundingDino(model, processor, device, dtype, thresholds)
 
 
 def check_folder(folder: Path) -> None:
@@ -251,7 +281,7 @@ def check_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def quiet_transformers():
+def quiet_transformers() -> Iterator[None]:
     """No progress bars and no warnings while a checkpoint loads: what matters is raised as a ModelError."""
     from transformers.utils import logging
 

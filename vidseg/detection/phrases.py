@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidseg.errors import InputError
 
@@ -38,15 +38,30 @@ def parse_phrases(prompt: str | Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Some phrases as one text for the model."""
+    """Some phrases as one text for the model.
+
+    Attributes:
+        ids: token ids of the text.
+        spans: for each phrase its first token, and the one past its last.
+        first: place of the first of these phrases in the list of all phrases.
+    """
 
     ids: tuple[int, ...]
-    spans: tuple[tuple[int, int], ...]  # per phrase, its first token and the one past its last
-    first: int  # place of the first of them in the list of all phrases
+    spans: tuple[tuple[int, int], ...]
+    first: int
 
 
-def encode_phrases(phrases: Sequence[str], tokenizer, limit: int) -> list[Encoded]:
-    """Token ids of "dog. red ball." and where each phrase is in them; several texts where one would exceed `limit`."""
+def encode_phrases(phrases: Sequence[str], tokenizer: Any, limit: int) -> list[Encoded]:
+    """Token ids of "dog. red ball." and where each phrase is in them.
+
+    Args:
+        phrases: as `parse_phrases` gives them.
+        tokenizer: of the checkpoint.
+        limit: tokens that a text may have; more phrases than fit go into further texts.
+
+    Raises:
+        InputError: something is not one phrase, or too long by itself.
+    """
     dot, question = tokenizer.convert_tokens_to_ids([".", "?"])
     texts: list[Encoded] = []
     ids, spans, first = [tokenizer.cls_token_id], [], 0
@@ -67,25 +82,28 @@ def encode_phrases(phrases: Sequence[str], tokenizer, limit: int) -> list[Encode
 
 
 def name_boxes(
-    words: torch.Tensor, spans: Sequence[tuple[int, int]], box_threshold: float, text_threshold: float
+    token_probs: torch.Tensor, spans: Sequence[tuple[int, int]], box_threshold: float, text_threshold: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, float]:
     """Which phrase each query stands for.
 
     A phrase's score is that of its strongest token, as in transformers and in Grounding DINO's demos, whose thresholds
-    mean that; a mean would punish phrases of several words, of which often only one is lit. Between phrases that both
-    pass the box threshold the strongest token alone is a coin toss for "red ball. blue ball", so there the mean of the
-    tokens counts as much (tokens below the text threshold count as nothing).
+    mean that. A mean would punish phrases of several words, of which often only one is lit. But between phrases that
+    both pass the box threshold, the strongest token alone is a coin toss for "red ball. blue ball"; there the mean of
+    the tokens counts as much.
 
     Args:
-        words: [Q, L] probability of every token of the text.
+        token_probs: [Q, L] probability of every token of the text.
+        spans: for each phrase its first token, and the one past its last.
+        box_threshold: score that a phrase needs.
+        text_threshold: tokens below it count as nothing in the mean.
 
     Returns:
         queries [n], their phrases [n], their scores [n], and the best score of any query and phrase.
     """
     import torch
 
-    strongest = torch.stack([words[:, a:b].amax(1) for a, b in spans], 1)
-    lit = torch.where(words >= text_threshold, words, 0)
+    strongest = torch.stack([token_probs[:, a:b].amax(1) for a, b in spans], 1)
+    lit = torch.where(token_probs >= text_threshold, token_probs, 0)
     mean = torch.stack([lit[:, a:b].mean(1) for a, b in spans], 1)
     passed = strongest > box_threshold
     phrase = torch.where(passed, strongest + mean, -1).argmax(1)

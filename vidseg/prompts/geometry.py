@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import Protocol, TypeAlias
 
 import numpy as np
+
+
+class SupportsArray(Protocol):
+    """What NumPy makes an array of: an array, a tensor on the CPU, …."""
+
+    def __array__(self) -> np.ndarray: ...
+
+
+Rows: TypeAlias = Sequence[Sequence[float]] | SupportsArray  # rows of numbers, such as boxes and points
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,12 @@ class Points:
 
 @dataclass(frozen=True)
 class Box:
-    """A box (x1, y1, x2, y2) in pixels around one object, refined by clicks if there are any."""
+    """A box around one object, refined by clicks if there are any.
+
+    Attributes:
+        xyxy: x1, y1, x2, y2 in pixels.
+        points: clicks on the object in the box, or None.
+    """
 
     xyxy: tuple[float, float, float, float]
     points: Points | None = None
@@ -35,12 +50,16 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class MaskPrompt:
-    """The exact pixels of one object on a frame: [H, W] bool, at the size of the frame."""
+    """The exact pixels of one object on a frame.
+
+    Attributes:
+        mask: [H, W] bool, at the size of the frame.
+    """
 
     mask: np.ndarray
 
 
-Prompt = Union[Box, Points, MaskPrompt]
+Prompt = Box | Points | MaskPrompt
 
 
 def as_clicks(prompt: Box | Points, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +67,11 @@ def as_clicks(prompt: Box | Points, height: int, width: int) -> tuple[np.ndarray
 
     SAM 2 sees a box as two clicks with labels of their own, before any other click
     (`SAM2VideoPredictor.add_new_points_or_box`).
+
+    Args:
+        prompt: in pixels of the frame.
+        height: of the frame in pixels.
+        width: of the frame in pixels.
 
     Returns:
         xy: [P, 2] float32, fractions of the frame's width and height.

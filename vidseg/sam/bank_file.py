@@ -1,13 +1,16 @@
-"""Memory banks on disk: what a run needs to go on where it stopped, bit for bit.
+"""Memory banks as plain tensors and metadata, and as a file: what a run needs to continue bit for bit.
 
-One safetensors file. Its tensors are named `<object id>/<what>/<frame>…`, where `what` is `conditioning` or `recent`
-(with `/features` and `/pointer`), `pointers`, or `logits`; its metadata says on which frame each object was last.
+Tensors are named `<object id>/<kind>/<frame>…`, where `kind` is `conditioning` or `recent` (each with `/features` and
+`/pointer`), `pointers`, or `logits`. The metadata has one entry per object, in the order of the banks: its id, the
+frame it was last on, and the frames of each kind in the order in which they are read. A file is one safetensors file.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
@@ -18,82 +21,136 @@ from vidseg.errors import InputError
 from vidseg.io.files import atomic_output
 from vidseg.sam.memory import Memory, MemoryBank
 
+if TYPE_CHECKING:
+    from sam2.modeling.sam2_base import SAM2Base
+
 FORMAT = "vidseg-memory-banks 1"
 
 
-def write_banks(path: str | os.PathLike, banks: dict[int, MemoryBank]) -> None:
-    """Write all banks, in the order of the dictionary; the file appears when it is complete. Raises OSError."""
-    tensors, objects = {}, []
+def state_of_banks(banks: Mapping[int, MemoryBank]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """The tensors of all banks by name, and the metadata.
+
+    Every tensor is on the CPU, contiguous, and has memory of its own, as a safetensors file wants it: a pointer can be
+    in two places of a bank, and rows of a batch share memory.
+    """
+    tensors: dict[str, Tensor] = {}
+    metadata: list[dict[str, Any]] = []
     for object_id, bank in banks.items():
-        for kind in ("conditioning", "recent"):
-            for t, memory in getattr(bank, kind).items():
-                tensors[f"{object_id}/{kind}/{t}/features"] = memory.features
-                tensors[f"{object_id}/{kind}/{t}/pointer"] = memory.pointer
-        for t, pointer in bank.pointers.items():
-            tensors[f"{object_id}/pointers/{t}"] = pointer
+        for kind, memories in (("conditioning", bank.conditioning), ("recent", bank.recent)):
+            for index, memory in memories.items():
+                tensors[f"{object_id}/{kind}/{index}/features"] = memory.features
+                tensors[f"{object_id}/{kind}/{index}/pointer"] = memory.pointer
+        for index, pointer in bank.pointers.items():
+            tensors[f"{object_id}/pointers/{index}"] = pointer
         if bank.logits is not None:
             tensors[f"{object_id}/logits"] = bank.logits
-        objects.append(
+        metadata.append(
             {
                 "id": object_id,
                 "latest": bank.latest,
-                # The order in which memories are read is the order in which they came; a safetensors file sorts its tensors.
-                **{kind: list(getattr(bank, kind)) for kind in ("conditioning", "recent", "pointers")},
+                "conditioning": list(bank.conditioning),
+                "recent": list(bank.recent),
+                "pointers": list(bank.pointers),
             }
         )
-    # A pointer is part of two lists, and rows of a batch can share storage: the file wants each tensor by itself.
-    tensors = {
-        name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
-    }
-    with atomic_output(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": FORMAT, "objects": json.dumps(objects)})
+    own = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    return own, metadata
 
 
-def read_banks(
-    path: str | os.PathLike, empty: MemoryBank, shapes: dict[str, tuple[int, ...]], device
+def banks_from_state(
+    tensors: Mapping[str, Tensor],
+    metadata: Sequence[Mapping[str, Any]],
+    empty: MemoryBank,
+    shapes: Mapping[str, tuple[int, ...]],
+    device: torch.device,
 ) -> dict[int, MemoryBank]:
-    """Read what `write_banks` wrote.
+    """The banks that `state_of_banks` took apart.
 
     Args:
+        tensors: by name.
+        metadata: one entry per object.
         empty: a bank of the network that will use them; its sizes are taken over.
         shapes: of `features`, `pointer` and `logits` in that network.
         device: where the tensors go.
 
     Raises:
-        InputError: the file is missing, is something else, or comes from another network.
+        InputError: something is missing or malformed, or comes from another network.
     """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-        if metadata.get("format") != FORMAT:
-            raise ValueError("it is some other safetensors file")
-        return {entry["id"]: bank_of(entry, tensors, empty, shapes) for entry in json.loads(metadata["objects"])}
-    except Exception as error:  # safetensors and json raise their own, a damaged file any of them
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"{path}: no memory banks for this model can be read from it ({reason})") from None
+        return {entry["id"]: _bank(entry, tensors, empty, shapes, device) for entry in metadata}
+    except (ValueError, TypeError, AttributeError, KeyError) as error:  # whatever damaged metadata leads to
+        raise unreadable(error) from None
 
 
-def bank_of(
-    entry: dict, tensors: dict[str, Tensor], empty: MemoryBank, shapes: dict[str, tuple[int, ...]]
+def _bank(
+    entry: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    empty: MemoryBank,
+    shapes: Mapping[str, tuple[int, ...]],
+    device: torch.device,
 ) -> MemoryBank:
-    """One bank from its entry in the metadata. Raises ValueError or KeyError if the file does not hold what it says."""
+    """One bank from its entry in the metadata. Raises ValueError or KeyError if the tensors are not what it says."""
 
     def tensor(name: str, kind: str) -> Tensor:
         value = tensors[f"{entry['id']}/{name}"]
         if tuple(value.shape) != shapes[kind]:
             raise ValueError(f"{kind} of shape {list(value.shape)}, not {list(shapes[kind])}: another network wrote it")
-        return value
+        return value.to(device)
 
-    bank = MemoryBank(empty.recent_size, empty.pointer_size, latest=entry["latest"])
-    for kind in ("conditioning", "recent"):
-        getattr(bank, kind).update(
-            {
-                t: Memory(tensor(f"{kind}/{t}/features", "features"), tensor(f"{kind}/{t}/pointer", "pointer"))
-                for t in entry[kind]
-            }
-        )
-    bank.pointers.update({t: tensor(f"pointers/{t}", "pointer") for t in entry["pointers"]})
-    if f"{entry['id']}/logits" in tensors:
-        bank.logits = tensor("logits", "logits")
-    return bank
+    def memories(kind: str) -> dict[int, Memory]:
+        return {
+            index: Memory(tensor(f"{kind}/{index}/features", "features"), tensor(f"{kind}/{index}/pointer", "pointer"))
+            for index in entry[kind]
+        }
+
+    return MemoryBank(
+        empty.recent_size,
+        empty.pointer_size,
+        conditioning=memories("conditioning"),
+        recent=memories("recent"),
+        pointers={index: tensor(f"pointers/{index}", "pointer") for index in entry["pointers"]},
+        latest=entry["latest"],
+        logits=tensor("logits", "logits") if f"{entry['id']}/logits" in tensors else None,
+    )
+
+
+def shapes_of(network: SAM2Base) -> dict[str, tuple[int, ...]]:
+    """Shapes of `features`, `pointer` and `logits` in the banks of a network."""
+    grid_size = network.sam_image_embedding_size
+    return {
+        "features": (network.mem_dim, grid_size, grid_size),
+        "pointer": (network.hidden_dim,),
+        "logits": (4 * grid_size, 4 * grid_size),
+    }
+
+
+def write_state(
+    path: str | os.PathLike[str], tensors: dict[str, Tensor], metadata: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write what `state_of_banks` returns; the file appears when it is complete. Raises OSError."""
+    with atomic_output(path) as temporary:
+        # The metadata keeps the order of the memories: a safetensors file sorts its tensors.
+        save_file(tensors, temporary, metadata={"format": FORMAT, "objects": json.dumps(metadata)})
+
+
+def read_state(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """Read what `write_state` wrote: tensors by name, and the metadata.
+
+    Raises:
+        InputError: the file is missing, damaged, or something else.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open returns no mapping
+        if header.get("format") != FORMAT:
+            raise ValueError("it is some other safetensors file")
+        return tensors, json.loads(header["objects"])
+    except Exception as error:  # safetensors and json raise their own, a damaged file any of them
+        raise unreadable(error) from None
+
+
+def unreadable(error: Exception) -> InputError:
+    """What to raise where there should be memory banks."""
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return InputError(f"no memory banks for this model can be read from it ({reason})")

@@ -10,16 +10,16 @@ import torch
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
 
-CPU_BUDGET = 2 << 30  # a larger batch is no faster on a CPU
-UNKNOWN = 1 << 30  # what is taken for free where the system does not say
-# Batches of a compiled step. Every size is compiled once, which takes a minute, so there are few of them. Objects that do
-# not fill a batch go in smaller ones: batches filled up with nothing would cost as much as full ones, and one object of
-# the real networks keeps a GPU busy as it is.
+CPU_BUDGET = 2 << 30  # bytes; a larger batch is no faster on a CPU
+UNKNOWN = 1 << 30  # bytes that are taken for free where the system does not say
+# Objects in a batch of a compiled step, largest first. Every size is compiled once, which takes a minute, so there are
+# few. Objects that do not fill a batch go in smaller ones: a padded batch would cost as much as a full one, and one
+# object of the real networks is enough to keep a GPU busy.
 COMPILED_SIZES = (8, 4, 2, 1)
 
 
-def cut(ids: list[int], limit: int, compiled: bool) -> Iterator[list[int]]:
-    """Objects in batches of at most `limit`; of no sizes but `COMPILED_SIZES` for a compiled step."""
+def split_batches(ids: list[int], limit: int, compiled: bool) -> Iterator[list[int]]:
+    """Objects in batches of at most `limit`; for a compiled step, only of the sizes in `COMPILED_SIZES`."""
     start = 0
     while start < len(ids):
         size = min(limit, len(ids) - start)
@@ -38,13 +38,13 @@ def batch_limit(network: SAM2Base, memories: int, device: torch.device) -> int:
 
 def bytes_per_object(network: SAM2Base, memories: int) -> int:
     """Memory that one more object in a batch takes at its peak, in float32, generously."""
-    side, cells, width = network.image_size, network.sam_image_embedding_size, network.hidden_dim
-    tokens, keys = cells * cells, memories * cells * cells
+    side, grid_size, width = network.image_size, network.sam_image_embedding_size, network.hidden_dim
+    tokens, keys = grid_size * grid_size, memories * grid_size * grid_size
     # Memory attention: memories and their places, keys before and after their rotation, the stream of tokens.
     attention = keys * (4 * network.mem_dim + 3 * width) + tokens * 8 * width
-    # Mask decoder and memory encoder: masks at full size and the first layers of the downsampler; four masks at stride 4
-    # with an eighth of the channels.
-    masks = 8 * side * side + (4 * cells) ** 2 * (width // 8) * 4
+    # Mask decoder and memory encoder: masks at full size and the first layers of the downsampler; four masks at stride
+    # 4 with an eighth of the channels.
+    masks = 8 * side * side + (4 * grid_size) ** 2 * (width // 8) * 4
     return 4 * (attention + masks)
 
 

@@ -97,7 +97,8 @@ def find_config(path: Path, weights: dict[str, Tensor]) -> Path:
     size = SIZES.get((len(patch), len(blocks))) if patch is not None else None
     if size is None:
         raise ModelError(
-            f"{path}: not one of the SAM 2 sizes tiny, small, base-plus, large; put its config beside it as {path.stem}.yaml"
+            f"{path}: not one of the SAM 2 sizes tiny, small, base-plus, large; "
+            f"put its config beside it as {path.stem}.yaml"
         )
     import sam2
 

@@ -1,4 +1,4 @@
-"""Parts of the engine through `torch.compile`: fewer and larger kernels, and on CUDA one graph to launch instead of hundreds."""
+"""Parts of the engine through `torch.compile`: fewer and larger kernels, and one CUDA graph instead of hundreds."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ from torch import Tensor
 
 from vidseg.errors import ModelError
 
-# How often a function may be compiled in one process (`cache_size_limit` is what torch 2.6 calls it; later ones know that
-# name, too). Each model compiles both of its parts anew, the step once for every size of a batch; torch gives up after 8.
+# How often a function may be compiled in one process; torch gives up after 8. (`cache_size_limit` is its name in torch
+# 2.6, which later versions know as well.) Each model compiles both of its parts, the step once for every batch size.
 VERSIONS = 64
 
 
 class Compiled:
     """A function of tensors that returns tensors, compiled with its first call, and again for inputs of other shapes.
 
-    Shapes are compiled in: kernels for shapes that vary are slower, and CUDA graphs have none. Whoever calls this sees to
-    it that there are few (`vidseg.sam.batch.cut`).
+    Shapes are fixed: kernels for shapes that vary are slower, and CUDA graphs have none. Callers keep their number
+    small (`vidseg.sam.batch.split_batches`).
+
+    Args:
+        function: what to compile.
+        device: where its tensors are.
     """
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]], device: torch.device):
         self._function, self._on_cuda = function, device.type == "cuda"
         self._compiled: Callable[..., tuple[Tensor, ...]] | None = None
 
-    def __call__(self, *inputs) -> tuple[Tensor, ...]:
+    def __call__(self, *inputs: Tensor | list[Tensor]) -> tuple[Tensor, ...]:
         """What the function returns, in memory of its own. Raises ModelError where it cannot be compiled."""
-        # Imported late: it takes seconds, and the command line loads other things without it (`vidseg.commands.fast_start`).
+        # Imported late: it takes seconds, and the command line starts without it (`vidseg.commands.fast_start`).
         from torch._dynamo import config, exc
 
         if self._compiled is None:
             mode = "reduce-overhead" if self._on_cuda else None
             self._compiled = torch.compile(self._function, fullgraph=True, dynamic=False, mode=mode)
         if self._on_cuda:
-            # Every call is an iteration of its own to torch's CUDA graphs, so that there is one recording for each shape
-            # and not one for each order in which they follow each other. Its memory is used again by the next one.
+            # For torch's CUDA graphs every call is an iteration of its own, so that there is one recording for each
+            # shape and not one for each order in which they come. The next call uses its memory again.
             torch.compiler.cudagraph_mark_step_begin()
         try:
             with config.patch(cache_size_limit=VERSIONS):

@@ -11,6 +11,7 @@ What makes it cheaper, none of which changes the result beyond rounding:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidseg.sam.attention import BlockedAttention
+from vidseg.sam.compiled import Compiled
 from vidseg.sam.hiera import Block, in_dtype
+from vidseg.sam.modules import weight_and_bias
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
@@ -35,14 +38,11 @@ class ImageEncoder:
 
     def __init__(self, network: SAM2Base, dtype: torch.dtype = torch.float32, fused: bool = False):
         self.network, self.dtype = network, dtype
-        self.usual = put_together_as_usual(network)
-        if self.usual:
+        self.standard = has_standard_layout(network)
+        if self.standard:
             trunk, convs = network.image_encoder.trunk, [conv.conv for conv in network.image_encoder.neck.convs]
-            decoder, patches, attend = (
-                network.sam_mask_decoder,
-                trunk.patch_embed.proj,
-                None if fused else BlockedAttention(),
-            )
+            decoder, patches = network.sam_mask_decoder, trunk.patch_embed.proj
+            attend = None if fused else BlockedAttention()
             with torch.inference_mode():
                 self.patches = (
                     patches.weight.to(dtype, memory_format=torch.channels_last),
@@ -53,8 +53,13 @@ class ImageEncoder:
                 self.blocks = [Block(block, dtype, attend) for block in trunk.blocks]
                 self.coarse = [in_dtype(conv, dtype) for conv in convs[:2]]  # strides 32 and 16
                 self.fine = [merged(convs[3], decoder.conv_s0, dtype), merged(convs[2], decoder.conv_s1, dtype)]
+        self._run: Callable[..., tuple[Tensor, ...]] = self._encode
         self._embedding: dict[torch.Size, Tensor] = {}
         self._position: dict[torch.Size, Tensor] = {}
+
+    def compile(self) -> None:
+        """Let `torch.compile` make the encoder faster; it does so with the first frame."""
+        self._run = Compiled(self._encode, self.network.maskmem_tpos_enc.device)
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Encode a frame, [1, 3, S, S] float32.
@@ -63,37 +68,37 @@ class ImageEncoder:
             features [1, C, S/16, S/16], their position encoding [1, C, S/16, S/16], and the features at stride 4 and 8
             that the mask decoder takes, [1, C/8, S/4, S/4] and [1, C/4, S/8, S/8].
         """
-        if not self.usual:
+        if not self.standard:
             with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
                 out = self.network.forward_image(pixels)
             *high_res, top = out["backbone_fpn"]
             return top, out["vision_pos_enc"][-1], high_res
-        top, *high_res = self.run(pixels, self._embedding_of(pixels))
+        top, *high_res = self._run(pixels, self._embedding_of(pixels))
         if top.shape not in self._position:
             self._position = {top.shape: self.network.image_encoder.neck.position_encoding(top)}
         return top, self._position[top.shape], high_res
 
-    def run(self, pixels: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _encode(self, pixels: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """All that depends on the frame: its features at stride 16, 4 and 8, as `__call__` returns them.
 
-        A function of tensors alone, to be compiled; embedding [1, S/4, S/4, C] is added to the patches.
+        A function of tensors alone, so that it can be compiled; embedding [1, S/4, S/4, C] is added to the patches.
         """
         at4, at8, at16, at32 = (level.to(self.dtype) for level in self._levels(pixels, embedding))
-        high_res = [F.linear(x, *weights).permute(0, 3, 1, 2) for x, weights in zip((at4, at8), self.fine)]
+        fine4, fine8 = (F.linear(x, *weights).permute(0, 3, 1, 2) for x, weights in zip((at4, at8), self.fine))
         coarse, lateral = (F.linear(x, *weights).permute(0, 3, 1, 2) for x, weights in zip((at32, at16), self.coarse))
         top = lateral + F.interpolate(coarse.float(), scale_factor=2.0, mode="nearest")
-        return top, *high_res
+        return top, fine4, fine8
 
     def _embedding_of(self, pixels: Tensor) -> Tensor:
         """Position embedding of the patches of a frame, [1, S/4, S/4, C]."""
         if pixels.shape not in self._embedding:
             trunk = self.network.image_encoder.trunk
             conv = trunk.patch_embed.proj
-            cells = [
+            grid = [
                 (side + 2 * pad - kernel) // stride + 1
                 for side, pad, kernel, stride in zip(pixels.shape[2:], conv.padding, conv.kernel_size, conv.stride)
             ]
-            self._embedding = {pixels.shape: trunk._get_pos_embed(cells).contiguous()}
+            self._embedding = {pixels.shape: trunk._get_pos_embed(grid).contiguous()}
         return self._embedding[pixels.shape]
 
     def _levels(self, pixels: Tensor, embedding: Tensor) -> list[Tensor]:
@@ -108,8 +113,8 @@ class ImageEncoder:
         return levels
 
 
-def put_together_as_usual(network: SAM2Base) -> bool:
-    """Whether a network's image encoder has the structure of SAM 2's released ones; a config of one's own may say otherwise."""
+def has_standard_layout(network: SAM2Base) -> bool:
+    """Whether a network's image encoder has the structure of SAM 2's released ones; a user's own config may differ."""
     encoder = network.image_encoder
     trunk, neck = encoder.trunk, encoder.neck
     return (
@@ -129,5 +134,6 @@ def put_together_as_usual(network: SAM2Base) -> bool:
 
 def merged(first: torch.nn.Conv2d, second: torch.nn.Conv2d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Two 1×1 convolutions in a row as one linear map: weight [out, in] and bias [out]."""
-    a, b = first.weight[..., 0, 0], second.weight[..., 0, 0]
-    return (b @ a).to(dtype), (b @ first.bias + second.bias).to(dtype)
+    (a, bias), (b, last_bias) = weight_and_bias(first), weight_and_bias(second)
+    a, b = a[..., 0, 0], b[..., 0, 0]
+    return (b @ a).to(dtype), (b @ bias + last_bias).to(dtype)

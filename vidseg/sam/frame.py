@@ -59,7 +59,10 @@ def join(parts: list[FrameMasks]) -> FrameMasks:
     )
 
 
-def enlarged(logits: Tensor, height: int, width: int) -> np.ndarray:
-    """Low-resolution logits [h, w] at the size of the frame, [height, width] float32 (bilinear, as the stock predictor resizes)."""
+def upsample(logits: Tensor, height: int, width: int) -> np.ndarray:
+    """Low-resolution logits [h, w] at the size of the frame: [height, width] float32.
+
+    Bilinear, as the stock predictor resizes them.
+    """
     large = F.interpolate(logits[None, None].float(), (height, width), mode="bilinear", align_corners=False)
     return large[0, 0].cpu().numpy()

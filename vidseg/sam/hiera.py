@@ -7,15 +7,20 @@ holds in between stays in the processor's cache instead of being written to fres
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import torch
 import torch.nn.functional as F
-from sam2.modeling.backbones.hieradet import MultiScaleBlock
 from sam2.modeling.backbones.utils import window_partition, window_unpartition
-from torch import Tensor
+from torch import Tensor, nn
 
 from vidseg.sam.attention import LOG2_E, BlockedAttention
+from vidseg.sam.modules import weight_and_bias
 
-STRIPE_BYTES = 8 << 20  # what the widest layer of a block may take up at once on a CPU
+if TYPE_CHECKING:
+    from sam2.modeling.backbones.hieradet import MultiScaleBlock
+
+STRIPE_BYTES = 8 << 20  # bytes that the widest layer of a block may take up at once on a CPU
 
 
 class Block:
@@ -24,18 +29,18 @@ class Block:
     Args:
         block: of the `sam2` package, with its weights; they must not change afterwards.
         dtype: of the matrix products, torch.float32 or torch.bfloat16.
-        attend: for blocks with attention everywhere; one for all blocks. None to take all rows at once and torch's fused
-            attention: on a GPU, which has no cache to stay in, and for `torch.compile`.
+        attend: for blocks with global attention, one instance for all blocks. None to take all rows at once and torch's
+            fused attention: on a GPU, which has no cache to stay in, and for `torch.compile`.
     """
 
     def __init__(self, block: MultiScaleBlock, dtype: torch.dtype, attend: BlockedAttention | None):
         self.block, self.dtype, self._attend = block, dtype, attend
         self.heads = block.attn.num_heads
-        hidden, out = block.mlp.layers
+        hidden, out = cast("tuple[nn.Linear, nn.Linear]", block.mlp.layers)
         self.qkv, self.proj, self.hidden, self.out = (
             in_dtype(layer, dtype) for layer in (block.attn.qkv, block.attn.proj, hidden, out)
         )
-        self.shortcut = in_dtype(block.proj, dtype) if block.dim != block.dim_out else None
+        self.shortcut = in_dtype(cast("nn.Linear", block.proj), dtype) if block.dim != block.dim_out else None
 
     def __call__(self, x: Tensor) -> Tensor:
         """[1, h, w, C] float32 → the same, or [1, h/2, w/2, 2C] for a block that pools."""
@@ -49,9 +54,8 @@ class Block:
     def _rows(self, x: Tensor) -> int:
         """How many rows of x to take at once: whole windows."""
         step = self.block.window_size or 1
-        hidden = (
-            x.shape[2] * len(self.hidden[0]) * self.dtype.itemsize
-        )  # a block that pools has a quarter of it: never mind
+        # Bytes of a row. A block that pools needs a quarter of it, which is not worth another case.
+        hidden = x.shape[2] * len(self.hidden[0]) * self.dtype.itemsize
         return max(1, STRIPE_BYTES // hidden // step) * step
 
     def _attention(self, x: Tensor) -> Tensor:
@@ -94,9 +98,10 @@ class Block:
         return x + F.linear(self.block.mlp.act(F.linear(tokens, *self.hidden)), *self.out)
 
 
-def in_dtype(layer: torch.nn.Linear | torch.nn.Conv2d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def in_dtype(layer: nn.Linear | nn.Conv2d, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Weight [out, in] and bias [out] of a linear layer or of a 1×1 convolution, for `F.linear`."""
-    return layer.weight.detach().flatten(1).to(dtype), layer.bias.detach().to(dtype)
+    weight, bias = weight_and_bias(layer)
+    return weight.flatten(1).to(dtype), bias.to(dtype)
 
 
 def pooled(x: Tensor) -> Tensor:

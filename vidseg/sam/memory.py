@@ -6,14 +6,16 @@ recent frames, and the object pointers of some more. Numbers as in `sam2.modelin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
 
-# More prompted frames than this are never attended to; the temporally closest ones are kept. The stock predictor
-# has no limit by default, so up to this many prompts an object the two agree exactly.
+from vidseg.sam.upload import on_device
+
+# Conditioning frames that an object keeps; the closest in time stay. The stock predictor has no limit by default, so
+# the two agree exactly up to this many prompts per object.
 MAX_CONDITIONING = 8
 
 
@@ -55,6 +57,7 @@ class MemoryBank:
     logits: Tensor | None = None
 
     def add_conditioning(self, index: int, memory: Memory) -> None:
+        """Remember a prompted frame. Of more than `MAX_CONDITIONING`, the one farthest from it is forgotten."""
         self.conditioning[index] = memory
         self.recent.pop(index, None)
         self.pointers.pop(index, None)
@@ -62,6 +65,7 @@ class MemoryBank:
             del self.conditioning[max(self.conditioning, key=lambda t: abs(t - index))]
 
     def add_recent(self, index: int, memory: Memory) -> None:
+        """Remember a propagated frame; forget those that are too far away by now."""
         self.recent[index] = memory
         self.pointers[index] = memory.pointer
         for kept, size in ((self.recent, self.recent_size), (self.pointers, self.pointer_size)):
@@ -82,7 +86,7 @@ class MemoryBank:
         return read
 
     def object_pointers(self, index: int, reverse: bool) -> list[tuple[int, Tensor]]:
-        """Object pointers that frame `index` attends to, each with its distance in frames along the direction of travel."""
+        """Object pointers that frame `index` attends to, each with its distance in frames, positive into the past."""
         sign = -1 if reverse else 1
         read = [
             ((index - t) * sign, memory.pointer) for t, memory in self.conditioning.items() if (index - t) * sign >= 0
@@ -92,3 +96,21 @@ class MemoryBank:
             if pointer is not None:
                 read.append((distance, pointer))
         return read
+
+
+def stack_memories(
+    banks: Sequence[MemoryBank], index: int, reverse: bool, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What frame `index` reads from B banks of one shape, as `vidseg.sam.step.Step.read` takes it.
+
+    Returns:
+        Spatial memories, their rows of `maskmem_tpos_enc`, object pointers, and their distances in frames.
+    """
+    spatial = [bank.spatial(index, reverse) for bank in banks]
+    pointers = [bank.object_pointers(index, reverse) for bank in banks]
+    return (
+        torch.stack([torch.cat([memory.features.flatten(1) for _, memory in read], 1) for read in spatial]),
+        on_device([[row for row, _ in read] for read in spatial], device),
+        torch.stack([torch.stack([pointer for _, pointer in read]) for read in pointers]),
+        on_device([[distance for distance, _ in read] for read in pointers], device),
+    )

@@ -16,14 +16,14 @@ def fill_holes(logits: Tensor) -> Tensor:
     """Make background specks of at most 8 pixels part of the mask around them.
 
     The stock predictor does this with a CUDA kernel of its own (and skips it where that is not compiled); here it is
-    OpenCV's connected components, and on CUDA a few of torch's operations. Like there, any small 8-connected piece of
-    background counts as a hole, and its logits become 0.1.
+    OpenCV's connected components, and on CUDA a few of torch's operations. Like there, any small 8-connected component
+    of background counts as a hole, and its logits become 0.1.
 
     Args:
         logits: [B, 1, h, w] low-resolution mask logits.
     """
     if logits.device.type == "cuda":
-        return logits.masked_fill(small_pieces(logits <= 0), 0.1)
+        return logits.masked_fill(small_components(logits <= 0), 0.1)
     background = (logits[:, 0] <= 0).to(torch.uint8).cpu().numpy()
     holes = np.zeros(background.shape, bool)
     for hole, plane in zip(holes, background):
@@ -41,13 +41,13 @@ def fill_holes(logits: Tensor) -> Tensor:
     )
 
 
-def small_pieces(inside: Tensor) -> Tensor:
-    """Which pixels lie in an 8-connected piece of at most 8 pixels: [B, 1, h, w] bool → the same.
+def small_components(inside: Tensor) -> Tensor:
+    """Which pixels lie in an 8-connected component of at most 8 pixels: [B, 1, h, w] bool → the same.
 
-    For a GPU, which never has to wait for the processor here. Every pixel takes over the highest number around it, so often
-    that all pixels of a small piece have one number. A larger piece may still hold several; then some of its pixels have
-    neighbours with another number, in each of its parts. So a number belongs to a small piece if few pixels have it and
-    all their neighbours have it too.
+    For a GPU, which never has to wait for the processor here. Every pixel takes over the highest label around it, often
+    enough that all pixels of a small component share one label. A larger component may still hold several; then each of
+    its parts has pixels beside another label. So a label belongs to a small component if few pixels have it and all
+    their neighbours have it too.
     """
     height, width = inside.shape[-2:]
     numbers = torch.arange(1, height * width + 1, device=inside.device, dtype=torch.float32).view(height, width)

@@ -1,4 +1,4 @@
-"""One step of the network for some objects: memory attention, mask decoder, memory encoder, as functions of tensors alone.
+"""One step of the network for some objects (memory attention, mask decoder, memory encoder), on tensors alone.
 
 Nothing here knows of banks, prompts or frame numbers, so that the whole step can be compiled (`vidseg.sam.compiled`).
 """
@@ -29,10 +29,12 @@ class Step:
 
     def __init__(self, network: SAM2Base, dtype: torch.dtype, fused: bool):
         self.network, self.dtype, self.fused = network, dtype, fused
-        cells = network.sam_image_embedding_size
-        self._attention = (FusedMemoryAttention if fused else MemoryAttention)(network.memory_attention, cells, dtype)
+        grid_size = network.sam_image_embedding_size
+        self._attention = (FusedMemoryAttention if fused else MemoryAttention)(
+            network.memory_attention, grid_size, dtype
+        )
         place = network.memory_encoder.position_encoding(
-            torch.empty(1, 1, cells, cells, device=network.maskmem_tpos_enc.device)
+            torch.empty(1, 1, grid_size, grid_size, device=network.maskmem_tpos_enc.device)
         )
         self._memory_position = place.flatten(2)[:, :, None]  # [1, 64, 1, h·w], the same for every memory
 
@@ -46,7 +48,9 @@ class Step:
         pointers: Tensor,
         distances: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """The masks of B objects on a frame, and their memories of it. Takes what `read` takes, and the features for the decoder.
+        """The masks of B objects on a frame, and their memories of it.
+
+        It takes what `read` takes, and the features for the mask decoder.
 
         Returns:
             low-resolution logits [B, 1, 4h, 4w], predicted IoUs [B, masks], object scores [B, 1], pointers [B, C],
@@ -101,7 +105,11 @@ class Step:
     def write(self, top: Tensor, masks: Tensor, scores: Tensor, binary: bool) -> Tensor:
         """Encode B masks [B, 1, S, S] (logits) with their object scores [B, 1] into memories, [B, 64, h, w] bfloat16.
 
-        binary: whether to remember the mask with sharp borders.
+        Args:
+            top: [1, C, h, w] features of the frame.
+            masks: the logits, at the size of the network's input.
+            scores: the mask is marked as absent where they are not positive.
+            binary: whether to remember the mask with sharp borders.
         """
         network = self.network
         # Channels go first, as in the stock predictor: torch's convolutions round differently with channels last, and a

@@ -1,22 +1,19 @@
-"""What SAM says about a prompt on one frame alone: every candidate mask, without memory and without a verdict on visibility."""
+"""What SAM says about a prompt on one frame alone: every candidate mask, without memory or a verdict on visibility."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidseg.prompts.geometry import Box, Points, as_clicks
+from vidseg.prompts.geometry import Box, Points
 from vidseg.sam.frame import FrameFeatures
+from vidseg.sam.prompting import clamp_logits, click_inputs, without_memory
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
-
-FED_BACK = 32.0  # logits of an earlier mask are cut to ±32 before they are shown to the network again, as in training
 
 
 @dataclass
@@ -24,7 +21,8 @@ class Candidates:
     """The masks that one prompt may mean.
 
     Attributes:
-        logits: [M, 4h, 4w] float32 low-resolution mask logits, > 0 is object: one mask, or three for an ambiguous prompt.
+        logits: [M, 4h, 4w] float32 low-resolution mask logits, > 0 is object: one mask, or three for an ambiguous
+            prompt.
         ious: [M] float32, the network's own guess of each mask's IoU with what was meant.
     """
 
@@ -33,7 +31,7 @@ class Candidates:
 
     @property
     def best(self) -> int:
-        """Which of them has the highest guess."""
+        """Row of the mask with the highest guess."""
         return int(self.ious.argmax())
 
 
@@ -41,37 +39,36 @@ def candidates(
     network: SAM2Base,
     features: FrameFeatures,
     prompt: Box | Points,
-    before: Tensor | None = None,
-    several: bool | None = None,
+    mask_input: Tensor | None = None,
+    multimask_output: bool | None = None,
 ) -> Candidates:
     """Ask prompt encoder and mask decoder (`SAM2ImagePredictor._predict`).
 
     Args:
+        network: from `vidseg.sam.build.build_sam`.
         features: the frame, encoded.
-        before: [4h, 4w] logits of an earlier mask of the same object, which the prompt corrects.
-        several: whether to ask for three masks; None: as SAM was trained, for a single click.
+        prompt: in pixels of the frame.
+        mask_input: [4h, 4w] logits of an earlier mask of the same object, which the prompt corrects.
+        multimask_output: whether to ask for three masks; None: as SAM was trained, for a single click.
     """
-    xy, labels = as_clicks(prompt, features.height, features.width)
-    clicks = {
-        "point_coords": torch.from_numpy(xy * np.float32(network.image_size))[None].to(features.top.device),
-        "point_labels": torch.from_numpy(labels)[None].to(features.top.device),
-    }
-    if several is None:
-        several = network._use_multimask(True, clicks)
+    clicks = click_inputs(network, features, prompt)
+    if multimask_output is None:
+        multimask_output = network._use_multimask(True, clicks)
     encoder = network.sam_prompt_encoder
-    if before is not None:
-        before = before.float()[None, None].clamp(-FED_BACK, FED_BACK)
-        if before.shape[-2:] != encoder.mask_input_size:
-            before = F.interpolate(
-                before, encoder.mask_input_size, mode="bilinear", align_corners=False, antialias=True
+    earlier = None
+    if mask_input is not None:
+        earlier = clamp_logits(mask_input.float()[None, None])
+        if earlier.shape[-2:] != encoder.mask_input_size:
+            earlier = F.interpolate(
+                earlier, encoder.mask_input_size, mode="bilinear", align_corners=False, antialias=True
             )
-    sparse, dense = encoder(points=(clicks["point_coords"], clicks["point_labels"]), boxes=None, masks=before)
+    sparse, dense = encoder(points=(clicks["point_coords"], clicks["point_labels"]), boxes=None, masks=earlier)
     logits, ious, _, _ = network.sam_mask_decoder(
-        image_embeddings=features.top + network.no_mem_embed.permute(1, 2, 0)[..., None],
+        image_embeddings=without_memory(network, features),
         image_pe=encoder.get_dense_pe(),
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense,
-        multimask_output=several,
+        multimask_output=multimask_output,
         repeat_image=False,
         high_res_features=features.high_res,
     )

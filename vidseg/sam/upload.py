@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import closing
-from typing import TypeVar
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-T = TypeVar("T")  # a frame, with its `image`
+if TYPE_CHECKING:
+    from vidseg.io.clip import Frame
 
 IN_FLIGHT = 2  # frames that may lie on the device and wait: the next one, and one that is asked for again
 
@@ -18,8 +18,8 @@ IN_FLIGHT = 2  # frames that may lie on the device and wait: the next one, and o
 class Upload:
     """Copies images to a device: on CUDA through page-locked memory and on a stream of its own, elsewhere as they are.
 
-    A copy from ordinary memory would wait for everything the GPU has been told to do so far. Page-locked memory comes from
-    torch's cache, which hands a piece out again when its copy is through.
+    A copy from ordinary memory would wait for everything the GPU has been told to do so far. Page-locked memory comes
+    from torch's cache, which reuses a piece when its copy is through.
     """
 
     def __init__(self, device: torch.device):
@@ -28,32 +28,36 @@ class Upload:
         self._sent: list[tuple[np.ndarray, Tensor, torch.cuda.Event]] = []
 
     def __call__(self, image: np.ndarray) -> Tensor:
-        """An image [H, W, 3] uint8 on the device, for the present stream to work with; at once if `send` has sent it before."""
+        """An image [H, W, 3] uint8 on the device, for the current stream to work with; already there after `send`."""
         if self._stream is None:
             return torch.from_numpy(np.ascontiguousarray(image)).to(self._device)
         if not any(sent is image for sent, *_ in self._sent):
             self.send(image)
         number = next(i for i, (sent, *_) in enumerate(self._sent) if sent is image)
         _, pixels, copied = self._sent.pop(number)
-        present = torch.cuda.current_stream(self._device)
-        present.wait_event(copied)
-        pixels.record_stream(present)  # its memory belongs to the other stream, which must not use it again too early
+        current = torch.cuda.current_stream(self._device)
+        current.wait_event(copied)
+        pixels.record_stream(current)  # its memory belongs to the other stream, which must not use it again too early
         return pixels
 
     def send(self, image: np.ndarray) -> None:
-        """Begin to copy an image, and do not wait for it. Where `IN_FLIGHT` lie there unused, the oldest is let go. (CUDA only.)"""
+        """Begin to copy an image, without waiting for it; for CUDA only.
+
+        Where `IN_FLIGHT` images lie on the device unused, the oldest is dropped.
+        """
+        assert self._stream is not None
         staged = torch.from_numpy(np.ascontiguousarray(image)).pin_memory()
         with torch.cuda.stream(self._stream):
             pixels = staged.to(self._device, non_blocking=True)
             self._sent = [*self._sent, (image, pixels, self._stream.record_event())][-IN_FLIGHT:]
 
-    def ahead(self, frames: Iterator[T]) -> Iterable[T]:
-        """The same frames, each sent on its way while the caller is busy with the one before. On a CPU, just the frames."""
-        return frames if self._stream is None else self._ahead(frames)
+    def prefetch(self, frames: Iterator[Frame]) -> Iterable[Frame]:
+        """The same frames, each image sent while the caller works on the frame before. On a CPU, just the frames."""
+        return frames if self._stream is None else self._prefetch(frames)
 
-    def _ahead(self, frames: Iterator[T]) -> Iterator[T]:
-        with closing(frames):
-            present = None
+    def _prefetch(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        present = None
+        try:
             for frame in frames:
                 self.send(frame.image)
                 if present is not None:
@@ -61,9 +65,12 @@ class Upload:
                 present = frame
             if present is not None:
                 yield present
+        finally:
+            if isinstance(frames, Generator):
+                frames.close()
 
 
-def on_device(numbers: list, device: torch.device) -> Tensor:
+def on_device(numbers: list[list[int]], device: torch.device) -> Tensor:
     """Numbers as a tensor on a device; on CUDA without waiting for what it is busy with."""
     if device.type != "cuda":
         return torch.tensor(numbers, device=device)
