@@ -13,22 +13,15 @@ from PIL import Image
 
 import vidseg
 from tests.support.clips import make_clip
+from tests.support.detections import ids_of, masks_of
 from vidseg.commands.main import main
-from vidseg.image.results import expanded, is_result, results_of
+from vidseg.image.results import expand_photos, is_result, place_results
 from vidseg.io.images import read_image
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 DEMO = ("--model", "demo", "--device", "cpu")
 CLOCK = ("--box", "74.6%,59.5%,88%,79.5%@clock")  # roughly, on the desk
 QUARTER_TURN = 6  # EXIF orientation
-
-
-@pytest.fixture(scope="module", autouse=True)
-def whole_libraries():
-    """Import them before the command does, which would leave out parts that other tests in this process want."""
-    import scipy.interpolate  # noqa: F401
-    import scipy.spatial  # noqa: F401
-    import transformers.models.grounding_dino.modeling_grounding_dino  # noqa: F401
 
 
 @pytest.fixture
@@ -61,7 +54,7 @@ def test_text(desk):
         "detector": "demo/detector",
     }
     drawn, plain = read_image(desk.with_name("desk.segmented.png")), read_image(desk)
-    assert drawn.shape == plain.shape and (drawn != plain).any(2)[frame.detections.mask.any(0)].mean() > 0.9
+    assert drawn.shape == plain.shape and (drawn != plain).any(2)[masks_of(frame.detections).any(0)].mean() > 0.9
     assert (
         "clock 1" in done.stdout.replace("phone 1, ", "").replace("clock 2", "clock 1") and "2 objects" in done.stdout
     )
@@ -75,7 +68,7 @@ def test_everything_for_one_object(desk, tmp_path):
     names = ["candidate-1", "candidate-2", "candidate-3", "cutout-1", "mask-1", "segmented"]
     assert files(out) == [*(f"desk.{name}.png" for name in names), "desk.tracks.jsonl"]
     (frame,) = vidseg.read_tracks(out / "desk.tracks.jsonl")
-    (mask,) = frame.detections.mask
+    (mask,) = masks_of(frame.detections)
     assert (cv2.imread(str(out / "desk.mask-1.png"), -1) == mask * 255).all()
     cut = np.asarray(Image.open(out / "desk.cutout-1.png"))
     x1, y1, x2, y2 = frame.detections.xyxy[0].astype(int)
@@ -90,7 +83,7 @@ def test_everything_for_one_object(desk, tmp_path):
 
 
 def test_points_as_options(desk):
-    """A click beside the box's, one that is not it, and a second object: what the options say is what the API is told."""
+    """A click that refines the box, one beside the object, and a second object: the same as through the API."""
     done = run(
         desk,
         "--box",
@@ -116,9 +109,9 @@ def test_points_as_options(desk):
         {"id": 5, "points": [[200, 262]]},
     ]
     expected = vidseg.load("demo", device="cpu").segment(desk, prompts=prompts, allow_overlap=True)
-    assert frame.detections.tracker_id.tolist() == expected.detections.tracker_id.tolist() == [1, 5]
+    assert ids_of(frame.detections) == ids_of(expected.detections) == [1, 5]
     assert list(frame.detections.data["class_name"]) == ["my clock", "object"]
-    assert (frame.detections.mask == expected.detections.mask).all()
+    assert (masks_of(frame.detections) == masks_of(expected.detections)).all()
 
 
 @pytest.mark.parametrize(
@@ -246,7 +239,7 @@ def test_no_result_replaces_another_photo(desk):
 def test_results_are_no_photos(desk):
     """A folder can be given twice: what was written into it is not segmented in turn."""
     assert run(desk.parent, *CLOCK, "--masks", "--cutout", "--multimask").exit_code == 0
-    found, failures = expanded([str(desk.parent), str(desk.parent / "*.png")])
+    found, failures = expand_photos([str(desk.parent), str(desk.parent / "*.png")])
     assert found == [desk] and not failures
     assert not is_result(Path("my.photo.png")) and is_result(Path("my.photo.mask-12.png"))
 
@@ -255,7 +248,7 @@ def test_names_folders_and_patterns(tmp_path):
     for name in ("b.png", "a.jpg", "img10.png", "img2.png", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "empty").mkdir()
-    found, failures = expanded(
+    found, failures = expand_photos(
         [
             str(tmp_path / "b.png"),
             str(tmp_path),
@@ -266,7 +259,7 @@ def test_names_folders_and_patterns(tmp_path):
     )
     assert [path.name for path in found] == ["b.png", "a.jpg", "img2.png", "img10.png"]
     assert len(failures) == 2 and "empty" in failures[0] and "no*.png" in failures[1]
-    missing, failures = expanded([str(tmp_path / "none.png")])
+    missing, failures = expand_photos([str(tmp_path / "none.png")])
     assert [path.name for path in missing] == [
         "none.png"
     ] and not failures  # it is said what is wrong when it is its turn
@@ -274,12 +267,12 @@ def test_names_folders_and_patterns(tmp_path):
 
 def test_results_go_where_they_are_asked_for(tmp_path):
     one, two, three = tmp_path / "a/x.png", tmp_path / "b/x.jpg", tmp_path / "a/y.png"
-    beside, _ = results_of([one, two, three], None)
+    beside, _ = place_results([one, two, three], None)
     assert (
         beside[one].path("tracks.jsonl") == tmp_path / "a/x.tracks.jsonl"
         and beside[two].path("tracks.jsonl") == tmp_path / "b/x.tracks.jsonl"
     )
-    together, failures = results_of([one, two, three], tmp_path / "out")
+    together, failures = place_results([one, two, three], tmp_path / "out")
     assert not failures
     assert together[one].path("segmented.png") == tmp_path / "out/x.png.segmented.png"
     assert (

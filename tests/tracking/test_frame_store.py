@@ -39,11 +39,15 @@ def test_frames_that_were_not_tracked_have_nothing_and_leave_the_others():
 def test_the_file_shrinks_and_goes_away(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with FrameStack(HEIGHT, WIDTH) as stack:
-        size = lambda: os.fstat(stack._file.fileno()).st_size
+
+        def size():
+            return os.fstat(stack._file.fileno()).st_size
+
         for i in (3, 2, 1):
             stack.push(frame(i, 3))
         full = size()
-        stack.pop_at(1 / 24), stack.pop_at(2 / 24)
+        for i in (1, 2):
+            stack.pop_at(i / 24)
         assert 0 < size() < full / 2
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""Frames that wait: what is noted on them, and what users get in the end."""
+"""Pending frames: what is noted on them, and what users get in the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import torch.nn.functional as F
 
 from vidseg.io.clip import Frame
 from vidseg.sam.frame import FrameMasks
-from vidseg.tracking.pending import WaitingFrame
+from vidseg.tracking.options import TrackOptions
+from vidseg.tracking.pending import MaskEstimate, PendingFrame
+from vidseg.tracking.registry import Identity
 
 SIDE = 24  # cells of the low-resolution logits
 SIZES = [(24, 24), (96, 96), (37, 53), (360, 640), (101, 7), (19, 23)]  # heights and widths of frames
@@ -36,7 +38,7 @@ def said(logits: dict, visible=(), ious=0.8, score=2.0):
 
 
 def waiting(logits: dict, height=48, width=64):
-    frame = WaitingFrame(a_frame(height, width))
+    frame = PendingFrame(a_frame(height, width))
     frame.add(said(logits))
     return frame
 
@@ -48,8 +50,17 @@ def resized(logits, height, width):
 
 
 THREE = {5: blob(7, 7, 6), 2: blob(9, 15, 6, peak=9), 9: blob(16, 10, 7, peak=3)}  # each touches both others
-NAMES = {2: "dog", 5: "cat", 9: "ball"}
-NUMBERS = {2: 3, 5: 1, 9: 2}
+IDENTITIES = {2: Identity(3, "dog"), 5: Identity(1, "cat"), 9: Identity(2, "ball")}
+
+
+def finalized(frame, identities, allow_overlap=False):
+    return frame.finalize(identities, TrackOptions(allow_overlap=allow_overlap)).detections
+
+
+def rescored(frame, scores):
+    """Give the objects of a frame other scores."""
+    for i, score in scores.items():
+        frame.set(i, MaskEstimate(frame.estimates[i].logits, score))
 
 
 # -- what is noted ---------------------------------------------------------------------------------------------------
@@ -57,30 +68,30 @@ NUMBERS = {2: 3, 5: 1, 9: 2}
 
 def test_add_notes_masks_and_confidence():
     frame = waiting(THREE)
-    assert set(frame.logits) == set(frame.scores) == {2, 5, 9}
+    assert set(frame.estimates) == {2, 5, 9}
     for i, logits in THREE.items():
-        assert torch.equal(frame.logits[i] > 0, logits > 0)
-        assert frame.scores[i] == pytest.approx(0.8 / (1 + np.exp(-2.0)))
+        assert torch.equal(frame.estimates[i].mask, logits > 0)
+        assert frame.estimates[i].score == pytest.approx(0.8 / (1 + np.exp(-2.0)))
 
 
 def test_add_nothing():
-    frame = WaitingFrame(a_frame())
+    frame = PendingFrame(a_frame())
     frame.add(None)
-    assert frame.logits == frame.scores == {}
+    assert frame.estimates == {}
 
 
 def test_what_is_not_visible_is_left_out():
-    frame = WaitingFrame(a_frame())
+    frame = PendingFrame(a_frame())
     frame.add(said(THREE | {4: torch.full((SIDE, SIDE), -1024.0)}, visible=(2, 4)))  # 4: seen, but without a pixel
-    assert set(frame.logits) == set(frame.scores) == {2}
+    assert set(frame.estimates) == {2}
 
 
 def test_add_again_replaces_what_was_said_before():
     """An object that is corrected on this frame: moved, or found to be hidden after all."""
     frame = waiting(THREE)
     frame.add(said({2: blob(3, 3, 3), 5: THREE[5]}, visible=(2,)))
-    assert set(frame.logits) == set(frame.scores) == {2, 9}
-    assert torch.equal(frame.logits[2] > 0, blob(3, 3, 3) > 0)
+    assert set(frame.estimates) == {2, 9}
+    assert torch.equal(frame.estimates[2].mask, blob(3, 3, 3) > 0)
 
 
 def test_drop_and_rename():
@@ -89,15 +100,15 @@ def test_drop_and_rename():
     frame.drop(5)  # not there any more: nothing happens
     frame.rename(2, 30)
     frame.rename(5, 50)
-    assert set(frame.logits) == set(frame.scores) == {9, 30}
-    assert torch.equal(frame.logits[30] > 0, THREE[2] > 0)
+    assert set(frame.estimates) == {9, 30}
+    assert torch.equal(frame.estimates[30].mask, THREE[2] > 0)
 
 
 def test_rename_replaces_whoever_had_the_id():
     frame = waiting(THREE)
     frame.rename(2, 5)
-    assert set(frame.logits) == set(frame.scores) == {5, 9}
-    assert torch.equal(frame.logits[5] > 0, THREE[2] > 0)
+    assert set(frame.estimates) == {5, 9}
+    assert torch.equal(frame.estimates[5].mask, THREE[2] > 0)
 
 
 # -- boxes -----------------------------------------------------------------------------------------------------------
@@ -113,7 +124,7 @@ def test_boxes_in_pixels():
 
 def test_boxes_of_a_full_and_of_no_mask():
     assert waiting({1: torch.ones(SIDE, SIDE)}, 37, 53).boxes()[1] == pytest.approx(np.array([[0, 0, 53, 37]]))
-    ids, boxes = WaitingFrame(a_frame()).boxes()
+    ids, boxes = PendingFrame(a_frame()).boxes()
     assert ids == [] and boxes.shape == (0, 4)
 
 
@@ -121,20 +132,20 @@ def test_boxes_of_a_full_and_of_no_mask():
 def test_boxes_agree_with_the_masks_to_one_cell(height, width):
     frame = waiting(THREE, height, width)
     ids, boxes = frame.boxes()
-    found = frame.finished(NAMES, {i: n for n, i in enumerate(ids)}, allow_overlap=True).detections
+    found = finalized(frame, {i: Identity(n, "it") for n, i in enumerate(ids)}, allow_overlap=True)
     assert len(found) == 3
     cell = np.array([width, height, width, height]) / SIDE
     assert (np.abs(found.xyxy - boxes) <= np.ceil(cell)).all()
 
 
-# -- the finished frame ----------------------------------------------------------------------------------------------
+# -- the final frame ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_a_contested_pixel_goes_to_the_highest_logit(height, width):
     frame = waiting(THREE, height, width)
-    found = frame.finished(NAMES, NUMBERS, allow_overlap=False).detections
-    drawn = np.stack([resized(THREE[i], height, width) for i in (5, 9, 2)])  # in order of numbers
+    found = finalized(frame, IDENTITIES)
+    drawn = np.stack([resized(THREE[i], height, width) for i in (5, 9, 2)])  # in order of ids
     assert ((drawn > 0).sum(0) > 1).any()  # or there would be nothing to contest
     assert found.mask.shape == (3, height, width) and found.mask.dtype == bool
     assert found.mask.sum(0).max() == 1
@@ -146,16 +157,16 @@ def test_a_contested_pixel_goes_to_the_highest_logit(height, width):
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_masks_as_drawn_if_they_may_overlap(height, width):
-    found = waiting(THREE, height, width).finished(NAMES, NUMBERS, allow_overlap=True).detections
+    found = finalized(waiting(THREE, height, width), IDENTITIES, allow_overlap=True)
     assert np.array_equal(found.mask, np.stack([resized(THREE[i], height, width) > 0 for i in (5, 9, 2)]))
     assert found.mask.sum(0).max() > 1
 
 
 @pytest.mark.parametrize("allow_overlap", [False, True])
-def test_fields_of_a_finished_frame(allow_overlap):
+def test_fields_of_a_final_frame(allow_overlap):
     frame = waiting(THREE)
-    frame.scores = {2: 0.65, 5: 0.7, 9: 0.75}
-    done = frame.finished(NAMES, NUMBERS, allow_overlap)
+    rescored(frame, {2: 0.65, 5: 0.7, 9: 0.75})
+    done = frame.finalize(IDENTITIES, TrackOptions(allow_overlap=allow_overlap))
     assert (done.index, done.time) == (7, 7 / 24) and done.image is frame.frame.image
     found = done.detections
     assert found.tracker_id.tolist() == [1, 2, 3]
@@ -167,36 +178,32 @@ def test_fields_of_a_finished_frame(allow_overlap):
 
 
 @pytest.mark.parametrize("allow_overlap", [False, True])
-def test_objects_without_a_number_are_left_out_and_take_no_pixels(allow_overlap):
-    alone = waiting({5: THREE[5]}).finished(NAMES, {5: 1}, allow_overlap).detections
-    found = waiting(THREE).finished(NAMES, {5: 1}, allow_overlap).detections
+def test_tracks_without_an_id_are_left_out_and_take_no_pixels(allow_overlap):
+    alone = finalized(waiting({5: THREE[5]}), {5: Identity(1, "cat")}, allow_overlap)
+    found = finalized(waiting(THREE), {5: Identity(1, "cat")}, allow_overlap)
     assert found.tracker_id.tolist() == [1]
     assert np.array_equal(found.mask, alone.mask)
 
 
 def test_object_that_others_cover_is_left_out():
     under = {1: blob(8, 8, 3, peak=1), 2: blob(8, 8, 6, peak=9)}
-    frame = waiting(under)
-    assert frame.finished({1: "cat", 2: "dog"}, {1: 1, 2: 2}, allow_overlap=False).detections.tracker_id.tolist() == [2]
-    assert frame.finished({1: "cat", 2: "dog"}, {1: 1, 2: 2}, allow_overlap=True).detections.tracker_id.tolist() == [
-        1,
-        2,
-    ]
+    frame, identities = waiting(under), {1: Identity(1, "cat"), 2: Identity(2, "dog")}
+    assert finalized(frame, identities).tracker_id.tolist() == [2]
+    assert finalized(frame, identities, allow_overlap=True).tracker_id.tolist() == [1, 2]
 
 
-def test_doubt_weighs_a_logit():
+def test_confidence_weighs_a_logit():
     drawn = {1: blob(10, 7, 6, peak=6), 2: blob(10, 13, 6, peak=12)}
     frame = waiting(drawn)
     both = np.logical_and(*(resized(logits, 48, 64) > 0 for logits in drawn.values()))
-    names, numbers = {1: "dog", 2: "cat"}, {1: 1, 2: 2}
-    for scores, by_hand, winner in (
+    for scores, user_prompted, winner in (
         ((0.8, 0.8), (), 1),
         ((0.8, 0.2), (), 0),
         ((0.8, 0.2), (2,), 1),
         ((0.8, 0.2), (1, 2), 1),
     ):
-        frame.scores = dict(zip((1, 2), scores))
-        masks = frame.finished(names, numbers, allow_overlap=False, by_hand=by_hand).detections.mask
+        rescored(frame, dict(zip((1, 2), scores)))
+        masks = finalized(frame, {i: Identity(i, "it", user_prompted=i in user_prompted) for i in (1, 2)}).mask
         assert (masks[winner] & both).sum() > 0.6 * both.sum()
         assert not (masks[0] & masks[1]).any()
 
@@ -204,21 +211,21 @@ def test_doubt_weighs_a_logit():
 def test_of_two_that_are_nearly_certain_the_higher_logit_wins():
     """Probabilities of 1 − 10⁻⁸ and 1 − 10⁻¹²."""
     drawn = {1: torch.where(blob(10, 8, 6) > 0, 18.0, -9.0), 2: torch.where(blob(10, 14, 6) > 0, 28.0, -9.0)}
-    masks = waiting(drawn).finished({1: "dog", 2: "cat"}, {1: 1, 2: 2}, allow_overlap=False).detections.mask
-    alone = waiting({2: drawn[2]}).finished({2: "cat"}, {2: 2}, allow_overlap=False).detections.mask[0]
+    masks = finalized(waiting(drawn), {1: Identity(1, "dog"), 2: Identity(2, "cat")}).mask
+    alone = finalized(waiting({2: drawn[2]}), {2: Identity(2, "cat")}).mask[0]
     assert (masks[1] & alone).sum() > 0.85 * alone.sum()  # all but where its edge is fainter than the other's inside
 
 
 def test_of_two_alike_on_the_same_pixels_one_stays():
     twins = {1: blob(10, 10, 6), 2: blob(10, 10, 6)}
-    found = waiting(twins).finished({1: "a", 2: "a"}, {1: 1, 2: 2}, allow_overlap=False).detections
+    found = finalized(waiting(twins), {1: Identity(1, "a"), 2: Identity(2, "a")})
     assert found.tracker_id.tolist() == [1] and np.array_equal(found.mask[0], resized(twins[1], 48, 64) > 0)
 
 
 @pytest.mark.parametrize("allow_overlap", [False, True])
 def test_frame_without_objects(allow_overlap):
-    for frame in (WaitingFrame(a_frame(37, 53)), waiting(THREE, 37, 53)):
-        found = frame.finished({}, {}, allow_overlap).detections
+    for frame in (PendingFrame(a_frame(37, 53)), waiting(THREE, 37, 53)):
+        found = finalized(frame, {}, allow_overlap)
         assert len(found) == 0 and found.mask.shape == (0, 37, 53) and found.mask.dtype == bool
         assert (
             found.xyxy.shape == (0, 4)
@@ -226,11 +233,11 @@ def test_frame_without_objects(allow_overlap):
         )
 
 
-def test_finishing_changes_nothing():
+def test_finalizing_changes_nothing():
     """A frame may be looked at again: the boxes come after, and the logits stay as they were."""
     frame = waiting(THREE)
-    before = {i: logits.clone() for i, logits in frame.logits.items()}
-    first = frame.finished(NAMES, NUMBERS, allow_overlap=False).detections
-    again = frame.finished(NAMES, NUMBERS, allow_overlap=False).detections
+    before = {i: estimate.logits.clone() for i, estimate in frame.estimates.items()}
+    first = finalized(frame, IDENTITIES)
+    again = finalized(frame, IDENTITIES)
     assert np.array_equal(first.mask, again.mask)
-    assert all(torch.equal(frame.logits[i], before[i]) for i in before)
+    assert all(torch.equal(frame.estimates[i].logits, before[i]) for i in before)

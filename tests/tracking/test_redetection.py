@@ -6,40 +6,31 @@ of detections, a stand-in detector says what is found on which look.
 
 from __future__ import annotations
 
-from collections import Counter
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import supervision as sv
 import torch
 
 import vidseg
-from tests.support.sprites import (  # noqa: F401
-    HEIGHT,
+from tests.support.sprites import (
     IDS,
     RATE,
     SAMPLES,
-    WIDTH,
     box_around,
-    demo,
     film,
     frames_of,
     iou,
-    mask_of,
     sand,
     sky,
-    sprites,
 )
 from vidseg.io.clip import Frame
 from vidseg.sam.frame import FrameMasks
-from vidseg.sam.memory import MAX_CONDITIONING, MemoryBank
 from vidseg.sam.propagator import Propagator
-from vidseg.tracking.association import Found, Newcomer, Settling
-from vidseg.tracking.matching import ALIKE, Known
-from vidseg.tracking.pending import WaitingFrame
-from vidseg.tracking.propagation_pass import Sweep
-from vidseg.tracking.registry import Objects
+from vidseg.tracking import backfill
+from vidseg.tracking.options import THRESHOLDS, TrackOptions
+from vidseg.tracking.pending import MaskEstimate, PendingFrame
+from vidseg.tracking.propagation_pass import PropagationPass
+from vidseg.tracking.registry import TrackRegistry
 
 STEP, STRIDE = 0.5, 12  # seconds, and frames, between two looks
 SHORT, SHORT_STRIDE = 0.25, 6  # the same where a stand-in detector makes it cheap
@@ -105,15 +96,14 @@ def appears(clip, name, after=0):
 
 
 class Scripted:
-    """A detector that says on each look what it is told to: one list of (box, label, score) a look, nothing after the last."""
+    """A detector that says what it is told: a list of (box, label, score) for each call, nothing after the last."""
 
     def __init__(self, *looks):
-        self.looks, self.calls, self.best_score = list(looks), 0, 0.0
+        self.looks, self.calls = list(looks), 0
 
     def detect(self, image, phrases):
         found = self.looks[self.calls] if self.calls < len(self.looks) else []
         self.calls += 1
-        self.best_score = max((score for *_, score in found), default=0.0)
         return sv.Detections(
             xyxy=np.array([box for box, *_ in found], np.float32).reshape(-1, 4),
             confidence=np.array([score for *_, score in found], np.float32),
@@ -171,20 +161,23 @@ def watched(demo, monkeypatch, watch=lambda: None):
 
 
 def recorded(patch):
-    """The sweeps over clips that are begun from now on."""
-    sweeps = []
-    patch.setattr(
-        "vidseg.tracking.run.Sweep", lambda *args, **options: sweeps.append(Sweep(*args, **options)) or sweeps[-1]
-    )
-    return sweeps
+    """The passes over clips that are begun from now on."""
+    passes, init = [], PropagationPass.__init__
+
+    def recording(self, *args, **options):
+        init(self, *args, **options)
+        passes.append(self)
+
+    patch.setattr(PropagationPass, "__init__", recording)
+    return passes
 
 
 @pytest.fixture
-def sweeps(monkeypatch):
+def passes(monkeypatch):
     return recorded(monkeypatch)
 
 
-# -- who comes back ---------------------------------------------------------------------------------------------------
+# -- what reappears ----------------------------------------------------------------------------------------------------
 
 
 def dog_behind_the_tree(demo, interval):
@@ -210,62 +203,58 @@ INTERVALS = pytest.mark.parametrize(
 
 
 @INTERVALS
-def test_who_comes_back_is_followed_back_from_where_it_is_seen_well(demo, interval):
+def test_what_reappears_is_backfilled_from_where_it_is_seen_well(demo, interval):
     assert dog_behind_the_tree(demo, interval) == []
 
 
 @INTERVALS
-def test_who_comes_back_is_lost_at_first(demo, monkeypatch, interval):
+def test_without_a_backfill_it_is_lost_at_first(demo, monkeypatch, interval):
     """An ear and a leg are not enough for SAM, but they are for the memory of half a dog, half a second later."""
-    monkeypatch.setattr(Sweep, "_back_again", lambda self, now, ids: [])
+    monkeypatch.setattr(PropagationPass, "_reappeared", lambda self, now, ids: [])
     assert dog_behind_the_tree(demo, interval) != []
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 2, 3), (3, 2, 1, 0)], ids=["forwards", "backwards"])
-def test_who_is_taken_to_have_come_back(demo, numbers):
-    """Poor once, always sure, missing once, and poor once, but pointed at; of what came before the last look nothing counts."""
+def test_what_is_taken_to_have_reappeared(demo, numbers):
+    """Poor once, always sure, missing once, and poor once, but pointed at; what was before does not count."""
     scores = [
         {1: 0.1, 2: 0.1, 4: 0.1},
         {1: 0.6, 2: 0.8, 3: 0.9, 4: 0.3},
         {1: 0.9, 2: 0.7, 4: 0.9},
         {1: 0.9, 2: 0.9, 3: 0.9, 4: 0.9},
     ]
-    objects = Objects({7: None})
-    objects.known = {i: Known(0, by_hand=i == 4) for i in range(1, 5)}
+    registry = TrackRegistry({4: None})
+    for internal_id in registry.reserve(3):
+        registry.create(internal_id, 0, "dog", 0.9)
+    registry.prompt(4, 0)
     origin = Frame(4, 4 / RATE, 4, sky()) if numbers[0] else None
-    sweep = Sweep(
-        objects, demo.propagator(), find=None, redetect=1.0, forget_after=30.0, frame_rate=RATE, origin=origin
-    )
+    sweep = PropagationPass(registry, demo.propagator(), None, TrackOptions(redetect=1.0), RATE, origin)
     for number, values in zip(numbers, scores):
-        frame = Frame(number, number / RATE, number, sky())
-        sweep.waiting.append(WaitingFrame(frame, {i: torch.ones(2, 2) for i in values}, values))
-    sweep._looked_at = sweep._turn(sweep.waiting[0].frame)
-    assert sweep._back_again(sweep.waiting[-1], [1, 2, 3, 4]) == [1, 3]
-    assert sweep._back_again(sweep.waiting[-1], [2, 3]) == [3]
-    sweep._passed = {3}
-    assert sweep._back_again(sweep.waiting[-1], [1, 2, 3, 4]) == [1]
+        estimates = {i: MaskEstimate(torch.ones(2, 2), score) for i, score in values.items()}
+        sweep.state.pending.append(PendingFrame(Frame(number, number / RATE, number, sky()), estimates))
+    sweep.state.detected_at = sweep._position(sweep.state.pending[0].frame)
+    last = sweep.state.pending[-1]
+    assert sweep._reappeared(last, [1, 2, 3, 4]) == [1, 3]
+    assert sweep._reappeared(last, [2, 3]) == [3]
+    sweep.state.crossed = {3}
+    assert sweep._reappeared(last, [1, 2, 3, 4]) == [1]
 
 
 class Returning:
-    """Stands for a propagator whose branches show objects, a column each, with the given confidences by id and frame number."""
+    """Stands for the fork of a propagator: shows objects, a column each, with confidences by id and frame number."""
 
     def __init__(self, scores):
-        self.scores, self.banks, self.steps = scores, {}, []
+        self.scores, self.object_ids, self.steps = scores, list(scores), []
 
     def embed(self, image):
         return None
 
-    def branch(self, ids):
-        other = Returning(self.scores)
-        other.banks, other.steps = dict.fromkeys(ids), self.steps
-        return other
-
-    def remove(self, object_id):
-        del self.banks[object_id]
+    def discard(self, internal_id):
+        self.object_ids.remove(internal_id)
 
     def step(self, features, index, reverse):
         self.steps.append((index, reverse))
-        ids = list(self.banks)
+        ids = list(self.object_ids)
         logits = torch.full((len(ids), 4, 4), -1.0)
         for row, object_id in enumerate(ids):
             logits[row, :, object_id] = 1.0  # a column each
@@ -275,25 +264,31 @@ class Returning:
 
 @pytest.mark.parametrize("numbers", [(0, 1, 2, 3), (3, 2, 1, 0)], ids=["forwards", "backwards"])
 def test_of_two_masks_the_surer_one_is_kept(numbers):
-    """1 came back: it has what it had where that is surer. 2 is new, and what it has already stays as it is."""
-    frames = [Frame(number, number / RATE, number, sky()) for number in numbers]
-    propagator = Returning(
-        {i: dict(zip(numbers, scores)) for i, scores in {1: [0.9, 0.9, 0.5], 2: [0.9, 0.9, 0.9]}.items()}
-    )
-    origin = Frame(4, 4 / RATE, 4, sky()) if numbers[0] else None
-    sweep = Sweep(Objects(), propagator, find=None, redetect=1.0, forget_after=30.0, frame_rate=RATE, origin=origin)
-    before = [{1: 0.2}, {}, {1: 0.7, 2: 0.1}, {1: 0.9, 2: 0.9}]
-    for frame, scores in zip(frames, before):
-        sweep.waiting.append(
-            WaitingFrame(frame, {i: torch.zeros(4, 4) + (torch.arange(4) == 0) for i in scores}, dict(scores))
+    """1 reappeared: it has what it had where that is surer. 2 is new, and what it has already stays as it is."""
+    fork = Returning({i: dict(zip(numbers, scores)) for i, scores in {1: [0.9, 0.9, 0.5], 2: [0.9, 0.9, 0.9]}.items()})
+    logits = torch.zeros(4, 4) + (torch.arange(4) == 0)
+    frames = [
+        PendingFrame(
+            Frame(number, number / RATE, number, sky()), {i: MaskEstimate(logits, score) for i, score in scores.items()}
         )
-    sweep._look_back(sweep.waiting[-1], fresh=[2], back_again=[1])
-    kept = [{i: round(score, 1) for i, score in waiting.scores.items()} for waiting in sweep.waiting]
-    assert kept == [{1: 0.9, 2: 0.9}, {1: 0.9, 2: 0.9}, {1: 0.7, 2: 0.1}, before[3]]
-    assert propagator.steps == [(number, origin is None) for number in numbers[2::-1]]  # against the sweep
+        for number, scores in zip(numbers, [{1: 0.2}, {}, {1: 0.7, 2: 0.1}])
+    ]
+    backfill.backfill(fork, frames[::-1], {1}, THRESHOLDS, reverse=numbers[0] == 0)
+    kept = [{i: round(estimate.score, 1) for i, estimate in frame.estimates.items()} for frame in frames]
+    assert kept == [{1: 0.9, 2: 0.9}, {1: 0.9, 2: 0.9}, {1: 0.7, 2: 0.1}]
+    assert fork.steps == [(number, numbers[0] == 0) for number in numbers[2::-1]]  # against the pass
 
 
-# -- newcomers -------------------------------------------------------------------------------------------------------
+def test_what_is_not_seen_for_some_frames_is_not_backfilled_further():
+    fork = Returning({1: {3: 0.9, 2: 0.9, 1: 0.9, 0: 0.9}})
+    covered = {7: MaskEstimate(torch.ones(4, 4), 0.9)}  # lies on all that the fork shows
+    frames = [PendingFrame(Frame(t, t / RATE, t, sky()), dict(covered)) for t in (3, 2, 1, 0)]
+    backfill.backfill(fork, frames, (), THRESHOLDS, reverse=True)
+    assert [index for index, _ in fork.steps] == [3, 2, 1] and not fork.object_ids
+    assert all(set(frame.estimates) == {7} for frame in frames)
+
+
+# -- new tracks -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -301,13 +296,13 @@ def visited(demo, visit):
     """The visit, tracked: its detections by frame, the run, and how many frames waited whenever one came out."""
     waiting = []
     with pytest.MonkeyPatch.context() as patch:
-        sweeps = recorded(patch)
+        passes = recorded(patch)
         run = demo.track(visit.path, prompt="dog. cat", redetect=STEP)
-        frames = frames_of((frame for frame in run if waiting.append(len(sweeps[0].waiting)) is None), 48)
+        frames = frames_of((frame for frame in run if waiting.append(len(passes[0].state.pending)) is None), 48)
     return frames, run, waiting
 
 
-def test_newcomer_begins_where_it_comes_in(visited, visit):
+def test_a_new_track_begins_where_it_comes_in(visited, visit):
     frames, run, _ = visited
     comes = appears(visit, "cat")
     assert comes % STRIDE > 3  # it has been there for some frames when it is found
@@ -340,7 +335,7 @@ def test_masks_may_overlap_if_they_are_allowed_to(demo, visit, visited):
         assert np.array_equal(with_overlap.mask.any(0), without.mask.any(0))
 
 
-def test_without_redetection_there_is_one_look(demo, visit, monkeypatch):
+def test_without_redetection_the_detector_runs_once(demo, visit, monkeypatch):
     looks = watched(demo, monkeypatch)
     run = demo.track(visit.path, prompt="dog. cat", redetect=None, end=28 / RATE)
     frames = frames_of(run, 28)
@@ -353,12 +348,12 @@ def test_without_redetection_there_is_one_look(demo, visit, monkeypatch):
 
 
 @pytest.mark.parametrize(("forget_after", "carried"), [(30.0, True), (0.5, False)])
-def test_object_that_leaves_comes_back_under_its_id(demo, absence, monkeypatch, sweeps, forget_after, carried):
+def test_object_that_leaves_comes_back_under_its_id(demo, absence, monkeypatch, passes, forget_after, carried):
     """Also when it has been away for so long that it is carried no further: its looks are enough."""
     gone, back = next(t for t, masks in enumerate(absence.truth) if "ball" not in masks), appears(absence, "ball", 20)
     assert back - gone > RATE
     run = demo.track(absence.path, prompt="ball", redetect=STEP, forget_after=forget_after)
-    banks = watched(demo, monkeypatch, lambda: set(sweeps[0].propagator.banks) if sweeps else set())
+    banks = watched(demo, monkeypatch, lambda: set(passes[0].propagator.object_ids) if passes else set())
     frames = frames_of(run, 54)
     assert run.labels == {1: "ball"}
     times = written(frames, 1)
@@ -394,7 +389,7 @@ def test_a_detector_that_fails_for_a_while_ends_no_tracks(scripted, shelf):
     ],
     ids=str,
 )
-def test_newcomer_is_written_if_the_evidence_is_enough(scripted, shelf, sweeps, scores, is_there):
+def test_a_new_track_is_written_if_the_evidence_is_enough(scripted, shelf, passes, scores, is_there):
     """The cat stands there from frame 3 on, and looks are on frames 0, 6, 12, 18."""
     looks = [{"dog": 0.8} | ({"cat": score} if score else {}) for score in [None, *scores]]
     run = scripted(*looks)
@@ -406,10 +401,10 @@ def test_newcomer_is_written_if_the_evidence_is_enough(scripted, shelf, sweeps, 
     else:
         assert run.labels == {1: "dog"} and run.seen == {1: 20}
         assert all(found.tracker_id.tolist() == [1] for found in frames)
-        assert set(sweeps[0].propagator.banks) == {1}
+        assert set(passes[0].propagator.object_ids) == {1}
 
 
-def test_numbers_have_no_gaps_where_false_alarms_were(scripted, shelf):
+def test_ids_have_no_gaps_where_false_alarms_were(scripted, shelf):
     run = scripted({"dog": 0.8}, {"ball": 0.4}, {"dog": 0.8}, {"cat": 0.7})
     frames = frames_of(run, 20)
     assert run.labels == {1: "dog", 2: "cat"}
@@ -417,7 +412,7 @@ def test_numbers_have_no_gaps_where_false_alarms_were(scripted, shelf):
 
 
 @pytest.mark.parametrize(("score", "last"), [(0.4, 0), (0.4, 3), (0.4, 8)])
-def test_a_clip_with_room_for_one_look_needs_no_second(scripted, score, last):
+def test_a_clip_with_room_for_one_detection_run_needs_no_second(scripted, score, last):
     """Short clips: the last frame is looked at again; on a clip of one frame, the first look is all there is."""
     run = scripted({"dog": score}, {"dog": 0.55}, count=last + 1)
     frames = frames_of(run, last + 1)
@@ -425,7 +420,7 @@ def test_a_clip_with_room_for_one_look_needs_no_second(scripted, score, last):
     assert run.labels == {1: "dog"} and written(frames, 1) == list(range(last + 1))
 
 
-def test_newcomer_on_the_last_look_has_its_second_on_the_last_frame(scripted):
+def test_a_new_track_of_the_last_detection_run_has_its_second_on_the_last_frame(scripted):
     sure = scripted({"dog": 0.8}, {"cat": 0.5, "dog": 0.5}, {"cat": 0.5}, count=9)
     assert written(frames_of(sure, 9), 2) == list(range(3, 9))
     false = scripted({"dog": 0.8}, {"cat": 0.5, "dog": 0.5}, {"dog": 0.5}, count=9)
@@ -459,7 +454,7 @@ def test_another_name_makes_no_second_object(scripted, looks, name):
 # -- scene cuts ------------------------------------------------------------------------------------------------------
 
 
-def test_scenes_there_and_back(demo, sprites, tmp_path, monkeypatch, sweeps):
+def test_scenes_there_and_back(demo, sprites, tmp_path, monkeypatch, passes):
     """A dog in the sky, a cat on sand, the dog again: cuts on frames 17 and 32, where nobody would look otherwise."""
     cuts = 17, 32
 
@@ -471,7 +466,7 @@ def test_scenes_there_and_back(demo, sprites, tmp_path, monkeypatch, sweeps):
 
     clip = film(tmp_path / "scenes.mp4", sprites, 46, places, lambda t: sand() if elsewhere(t) else sky())
     run = demo.track(clip.path, prompt="dog. cat", redetect=STEP)
-    looks = watched(demo, monkeypatch, lambda: sweeps[0].waiting[-1].frame.index if sweeps else 0)
+    looks = watched(demo, monkeypatch, lambda: passes[0].state.pending[-1].frame.index if passes else 0)
     frames = frames_of(run, 46)
     assert looks == [0, 12, 17, 29, 32, 44]
     assert run.labels == {1: "dog", 2: "cat"}
@@ -533,39 +528,39 @@ def test_keyframe_right_after_a_cut_is_not_tracked_back_over_it(demo, sprites, t
 # -- how long frames wait --------------------------------------------------------------------------------------------
 
 
-def test_frames_wait_for_two_intervals_at_most(visited):
+def test_frames_are_pending_for_two_intervals_at_most(visited):
     *_, waiting = visited
     assert STRIDE - 1 <= max(waiting) <= 2 * STRIDE
 
 
 @pytest.mark.parametrize("alarms", [["cat"], ["cat", "ball"]], ids=["one", "another each time"])
-def test_frames_wait_no_longer_for_false_alarms(scripted, sweeps, alarms):
-    """A newcomer on every look that is never seen a second time."""
+def test_frames_are_pending_no_longer_for_false_alarms(scripted, passes, alarms):
+    """A new track on every detection run that is never seen a second time."""
     looks = [
         {"dog": 0.8} | ({alarms[n % len(alarms)]: 0.4} if n and (n % 2 or len(alarms) > 1) else {}) for n in range(5)
     ]
     run = scripted(*looks, count=26)
     waiting, came = [], []
     for frame in run:
-        waiting.append(len(sweeps[0].waiting))
+        waiting.append(len(passes[0].state.pending))
         came.append(frame.index)
         assert frame.detections.tracker_id.tolist() == [1]
     assert came == list(range(26))
     assert SHORT_STRIDE < max(waiting) <= 2 * SHORT_STRIDE
 
 
-def test_frames_before_a_keyframe_wait_on_disk(scripted, sweeps):
+def test_frames_before_a_keyframe_wait_on_disk(scripted, passes):
     run = scripted({"dog": 0.8}, {"dog": 0.8}, {"dog": 0.8}, {"dog": 0.8}, keyframe=14, count=24)
-    waiting = {frame.index: (sum(len(sweep.waiting) for sweep in sweeps), len(frame.detections)) for frame in run}
+    waiting = {frame.index: (sum(len(sweep.state.pending) for sweep in passes), len(frame.detections)) for frame in run}
     assert list(waiting) == list(range(24))
     assert max(frames for frames, _ in waiting.values()) <= 2 * SHORT_STRIDE
     assert all(found == 1 for _, found in waiting.values())
     assert run.keyframe == 14 and run.detector.calls == 4  # on frames 14, 8, 2 and 20
 
 
-def test_frames_do_not_wait_without_redetection(demo, visit, sweeps):
+def test_no_frame_is_pending_without_redetection(demo, visit, passes):
     run = demo.track(visit.path, prompt="dog", redetect=None, end=5 / RATE)
-    assert [len(sweeps[0].waiting) for _ in run] == [0] * 5
+    assert [len(passes[0].state.pending) for _ in run] == [0] * 5
 
 
 # -- before the keyframe ---------------------------------------------------------------------------------------------
@@ -592,7 +587,7 @@ def test_what_is_seen_only_before_the_keyframe_is_found_on_the_way_back(scripted
     ],
     ids=["after", "before", "never"],
 )
-def test_newcomer_of_the_keyframe_may_be_seconded_in_either_direction(scripted, looks, is_there):
+def test_a_new_track_of_the_keyframe_may_be_confirmed_in_either_direction(scripted, looks, is_there):
     """Looks are on frames 14, 8, 2, 20."""
     run = scripted(*looks, keyframe=14, count=22)
     frames = frames_of(run, 22)
@@ -602,7 +597,7 @@ def test_newcomer_of_the_keyframe_may_be_seconded_in_either_direction(scripted, 
 
 
 def test_what_is_new_on_the_very_first_frame_alone_is_forgotten_on_the_way_back(scripted):
-    """Looks are on frames 14, 8 and 2. The ball found on 2 has its second look on 0, where it is called something else."""
+    """Detection runs on frames 14, 8 and 2. The ball found on 2 is called something else on 0, the second time."""
     run = scripted(
         {"dog": 0.8}, {"dog": 0.8}, {"dog": 0.8, "ball": 0.4}, {"dog": 0.8, "ball": ("cat", 0.4)}, keyframe=14, count=20
     )
@@ -619,75 +614,26 @@ def test_late_keyframe_is_tracked_back_without_further_looks(scripted, shelf):
     assert written(frames, 1) == list(range(16)) and written(frames, 2) == list(range(3, 16))
 
 
-def test_object_of_a_late_keyframe_is_followed_back_no_longer_than_it_is_remembered(scripted, shelf, sweeps):
-    """The cat comes in on frame 3; a twentieth of a second, one frame, later in this direction it is forgotten, and the sweep ends."""
+def test_object_of_a_late_keyframe_is_followed_back_no_longer_than_it_is_remembered(scripted, shelf, passes):
+    """The cat comes in on frame 3; a twentieth of a second (one frame) later it is terminated, and the pass ends."""
     run = scripted({}, {}, {"cat": 0.8}, count=16, forget_after=0.05)
     frames = frames_of(run, 16)
     assert written(frames, 1) == list(range(3, 16))
-    assert not sweeps[1].propagator.banks and sweeps[0].propagator.banks
+    assert not passes[1].propagator.object_ids and passes[0].propagator.object_ids
 
 
 # -- what is kept of an object ---------------------------------------------------------------------------------------
 
 
-def test_second_name_on_one_look_is_no_second_sighting(scripted):
+def test_second_name_on_one_frame_is_no_second_detection(scripted):
     """0.5 and 0.35 are too little for an object; a second name beside the first makes them no more."""
     run = scripted({"dog": [("dog", 0.5), ("cat", 0.45)]}, {"dog": 0.35})
     assert not any(len(frame.detections) for frame in run) and run.labels == {}
 
 
-def at(index):
-    return WaitingFrame(Frame(index, index / RATE, index, np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
-
-
-def settling(objects, engine, now, features=None, passing=None):
-    return Settling(objects, engine, now, features, again=True, undecided=frozenset(), passing=passing or {})
-
-
-def sure(label="dog", **what):
-    return Known(born=0, number=1, votes=Counter({label: 1.0}), **what)
-
-
-def test_present_prompt_stays_when_there_are_too_many(demo):
-    engine, objects, size = demo.propagator(), Objects(), MAX_CONDITIONING
-    old, new = (MemoryBank(3, 3, conditioning=dict.fromkeys(frames)) for frames in (range(0, 25 * size, 25), [1000]))
-    engine.banks, objects.known = {1: old, 2: new}, {1: sure()}
-    settling(objects, engine, at(1000)).take_back(newcomer=2, lost=1)
-    assert list(engine.banks) == [1]
-    assert list(engine.banks[1].conditioning) == [*range(25, 25 * size, 25), 1000]
-
-
-def test_id_goes_to_whoever_looks_most_like_its_object(demo):
-    objects, left, right = Objects(), torch.zeros(32, 32), torch.zeros(32, 32)
-    left[:, :16], right[:, 16:] = 5, 5
-    top = torch.zeros(1, 2, 8, 8)
-    top[0, 0] = 1
-    top[0, 1, :, 4:] = 0.5  # the right half looks a little different
-    objects.known = {1: sure(looks=[torch.tensor([1.0, 0.0])])}
-    stronger, same = Newcomer(2, "dog", 0.9, right, 0.9), Newcomer(3, "dog", 0.7, left, 0.9)
-    settle = settling(objects, demo.propagator(), at(0), SimpleNamespace(top=top))
-    assert all(settle.likeness(one)[1] >= ALIKE for one in (stronger, same))
-    assert settle.most_alike_first([stronger, same]) == [same, stronger]
-
-
-def test_what_is_found_where_two_pass_each_other_is_theirs(demo):
-    """It confirms whom it is of, and is no newcomer; what is found elsewhere is one."""
-    objects = Objects()
-    objects.known = {1: sure(), 2: Known(born=0, evidence=0.5, votes=Counter({"dog": 0.5}))}
-    objects.labels, places = {1: "dog"}, {1: np.array([100.0, 100, 200, 200]), 2: np.array([300.0, 100, 400, 200])}
-    found = Found(
-        np.array([[305.0, 100, 400, 205], [100, 240, 180, 320]], np.float32),
-        ["dog", "dog"],
-        np.array([0.6, 0.7], np.float32),
-    )
-    others = settling(objects, demo.propagator(), at(5), passing=places)._of_others(found)
-    assert others.boxes.tolist() == [[100, 240, 180, 320]] and others.labels == ["dog"]
-    assert objects.known[2].confirmed and objects.known[1].evidence == 0
-
-
-def test_what_nothing_could_find_again_is_not_let_go(demo, shelf, sweeps):
+def test_what_nothing_could_find_again_is_not_terminated(demo, shelf, passes):
     """Boxes have no detector behind them: an object out of view is carried to the end, whatever forget_after says."""
     run = demo.track(shelf.path, boxes=[box_around(shelf, "dog")], forget_after=0, end=2 / RATE)
     list(run)
-    sweeps[0].tidy(at(1000))
-    assert list(sweeps[0].propagator.banks) == [1]
+    passes[0].tidy(PendingFrame(Frame(1000, 1000 / RATE, 1000, sky())))
+    assert list(passes[0].propagator.object_ids) == [1]

@@ -1,20 +1,83 @@
-"""Numbers of objects: one each, for good."""
+"""Tracks and their ids: one each, for good."""
 
 from __future__ import annotations
 
 import pytest
+import torch
+import torch.nn.functional as F
 
-from vidseg.tracking.matching import Known
-from vidseg.tracking.registry import Objects
+from vidseg.tracking.appearance import similarity
+from vidseg.tracking.options import THRESHOLDS
+from vidseg.tracking.registry import Track, TrackRegistry
+
+
+def unit(*values):
+    return F.normalize(torch.tensor(values, dtype=torch.float32), dim=0)
+
+
+def registry_of(number, **options):
+    """A registry with some tentative dogs, and their internal ids."""
+    registry = TrackRegistry(**options)
+    ids = registry.reserve(number)
+    for internal_id in ids:
+        registry.create(internal_id, 0, "dog", 0.5)
+    return registry, ids
 
 
 @pytest.mark.parametrize(
-    "by_hand, reserved, expected",
+    "user_labels, reserved, expected",
     [({}, (), [1, 2]), ({2: "cat"}, (), [1, 3]), ({1: None}, (2, 5), [3, 4]), ({}, {1, 2, 3}, [4, 5])],
 )
-def test_who_is_found_gets_a_number_that_nobody_had(by_hand, reserved, expected):
-    objects = Objects(by_hand, reserved)
-    for object_id in objects.reserve(2):
-        objects.known[object_id] = Known(0)
-        objects.confirm(object_id)
-    assert list(objects.numbers().values()) == expected
+def test_a_confirmed_track_gets_an_id_that_none_had(user_labels, reserved, expected):
+    registry, ids = registry_of(2, user_labels=user_labels, reserved_ids=reserved)
+    for internal_id in ids:
+        registry.confirm(internal_id)
+        registry.confirm(internal_id)  # nothing changes
+    assert [identity.track_id for identity in registry.identities().values()] == expected
+
+
+def test_label_is_the_one_with_the_highest_score():
+    registry, (dog,) = registry_of(1)
+    assert Track(first_frame=0).label == "object"
+    for label, score, expected in [("cat", 0.4, "dog"), ("cat", 0.1, "dog"), ("cat", 0.1, "cat"), ("dog", 0.2, "dog")]:
+        registry.add_label(dog, label, score)
+        assert registry.tracks[dog].label == expected, registry.tracks[dog].label_scores
+
+
+def test_two_detections_confirm_a_track_and_name_it():
+    registry, (dog, other) = registry_of(2)
+    registry.add_detection(dog, "cat", 0.45)
+    assert registry.tentative() == {other} and registry.state.labels == {1: "dog"}
+    registry.add_label(other, "cat", 0.45)  # a second name is no second detection
+    assert registry.tentative() == {other}
+    registry.discard(other)
+    assert set(registry.tracks) == {dog}
+
+
+def test_old_embeddings_are_forgotten_and_each_track_has_its_own():
+    registry, (dog, cat) = registry_of(2)
+    for embedding in [unit(1, 0)] + [unit(0, 1)] * THRESHOLDS.embeddings_kept:
+        registry.add_embedding(dog, embedding)
+    embeddings = registry.tracks[dog].embeddings
+    assert len(embeddings) == THRESHOLDS.embeddings_kept and similarity(unit(1, 0), embeddings) == pytest.approx(0)
+    assert not registry.tracks[cat].embeddings
+
+
+def test_what_the_user_points_at_is_confirmed_and_keeps_its_name():
+    registry = TrackRegistry({7: "cat", 9: None})
+    cat, thing = registry.prompt(7, 3), registry.prompt(9, 5)
+    assert registry.prompt(7, 8) == cat  # a correction
+    registry.add_detection(cat, "dog", 0.9)
+    registry.add_detection(thing, "dog", 0.9)
+    assert registry.state.labels == {7: "cat", 9: "dog"} and registry.state.keyframe == 3
+    assert registry.tracks[cat].user_prompted
+
+
+def test_a_copy_changes_nothing():
+    registry, (dog, cat) = registry_of(2)
+    copy = registry.copy()
+    copy.add_detection(dog, "cat", 0.9)
+    copy.discard(cat)
+    copy.add_embedding(dog, unit(1, 0))
+    assert registry.tentative() == {dog, cat} and registry.state.labels == {}
+    assert registry.tracks[dog].label == "dog" and not registry.tracks[dog].embeddings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import weakref
 from fractions import Fraction
@@ -16,20 +17,17 @@ import vidseg
 from tests.support.clips import VARIABLE, make_clip
 from vidseg.errors import InputError
 from vidseg.io.clip import Clip
-from vidseg.prompts.object_prompt import objects_at
+from vidseg.prompts.object_prompt import prompts_from_arrays
 from vidseg.sam.propagator import Propagator
-from vidseg.tracking.pending import bounds
-from vidseg.tracking.run import Tracking
+from vidseg.tracking.iterator import Tracking
+from vidseg.tracking.options import TrackOptions, TrackPrompts
+from vidseg.tracking.run import ClipRun
+from vidseg.tracks.frame import mask_bounds
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PARK = SAMPLES / "park.mp4"  # 24 frames/s; dog 1 is behind the tree on frames 77 to 94, dog 3 never is
 RATE = 24
 THRESHOLD = 0.35  # of the detector
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return vidseg.load("demo", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +96,7 @@ def test_frames_are_well_formed(dogs):
         assert found.xyxy.dtype == np.float32 and found.confidence.dtype == np.float32
         assert (np.diff(found.tracker_id) > 0).all() and set(found.tracker_id) <= set(run.labels)
         assert list(found.data["class_name"]) == [run.labels[i] for i in found.tracker_id]
-        assert ((0 < found.confidence) & (found.confidence <= 1)).all()
+        assert ((found.confidence > 0) & (found.confidence <= 1)).all()
         for box, mask, object_id in zip(found.xyxy, found.mask, found.tracker_id):
             ys, xs = np.nonzero(mask)
             assert box.tolist() == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
@@ -295,9 +293,8 @@ def test_id_of_an_absent_object_stays_reserved(demo, truth):
             return result
 
     boxes = truth[0].xyxy[[0, 2, 3]]
-    run = Tracking(
-        Clip(PARK), Blinking(demo.propagator().network, torch.float32), pointed=objects_at(boxes), end=8 / RATE
-    )
+    engine, prompts = Blinking(demo.propagator().network, torch.float32), prompts_from_arrays(boxes)
+    run = Tracking(ClipRun(Clip(PARK), engine, TrackPrompts(on_keyframe=tuple(prompts)), TrackOptions(end=8 / RATE)))
     frames = list(run)
     assert [frame.detections.tracker_id.tolist() for frame in frames] == [[1, 2, 3]] * 2 + [[1, 3]] * 3 + [
         [1, 2, 3]
@@ -310,5 +307,54 @@ def test_id_of_an_absent_object_stays_reserved(demo, truth):
 def test_bounds_of_a_mask():
     mask = np.zeros((7, 9), bool)
     mask[2:5, 3] = mask[4, 3:8] = True
-    assert bounds(mask) == (3, 2, 8, 5)
-    assert bounds(np.ones((7, 9), bool)) == (0, 0, 9, 7)
+    assert mask_bounds(mask) == (3, 2, 8, 5)
+    assert mask_bounds(np.ones((7, 9), bool)) == (0, 0, 9, 7)
+
+
+# -- an iterator -----------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_its_own_iterator_and_goes_on_where_it_was_left(demo, pale):
+    run = demo.track(pale, boxes=[[10, 10, 50, 50]])
+    assert iter(run) is run and next(run).index == 0
+    for frame in run:
+        if frame.index == 4:
+            break
+    assert [frame.index for frame in run] == list(range(5, 20))
+
+
+def test_a_second_iteration_raises(demo, pale):
+    run = demo.track(pale, boxes=[[10, 10, 50, 50]])
+    assert len(list(run)) == 20
+    for again in (list, iter):
+        with pytest.raises(RuntimeError, match="is over"):
+            again(run)
+    assert next(run, None) is None
+
+
+def test_a_run_that_was_closed_is_over(demo, pale):
+    run = demo.track(pale, boxes=[[10, 10, 50, 50]])
+    next(run)
+    run.close()
+    with pytest.raises(RuntimeError, match="is over"):
+        list(run)
+
+
+def test_a_run_that_is_dropped_closes_its_clip_at_once(demo, pale, monkeypatch):
+    """Without a garbage collection: the files of a clip should not stay open until there is one."""
+    closed, frames = [], Clip.frames
+
+    def noted(self, *span):
+        try:
+            yield from frames(self, *span)
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(Clip, "frames", noted)
+    gc.disable()
+    try:
+        for _ in demo.track(pale, boxes=[[10, 10, 50, 50]]):
+            break
+        assert closed == [True]
+    finally:
+        gc.enable()

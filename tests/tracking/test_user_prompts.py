@@ -23,11 +23,6 @@ DOG, TREE, OTHER_DOG, CAT, BALL = range(5)  # rows of the truth
 
 
 @pytest.fixture(scope="module")
-def demo():
-    return vidseg.load("demo", device="cpu")
-
-
-@pytest.fixture(scope="module")
 def truth():
     return {frame.index: frame.detections for frame in vidseg.read_tracks(SAMPLES / "park.truth.jsonl")}
 
@@ -237,13 +232,6 @@ def test_prompts_after_the_end_are_reported(demo, truth):
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module", autouse=True)
-def whole_libraries():
-    """Import them before the command does, which would leave out parts that other tests in this process want."""
-    import scipy.interpolate  # noqa: F401
-    import scipy.spatial  # noqa: F401
 
 
 def track(tmp_path, *arguments):

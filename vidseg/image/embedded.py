@@ -1,34 +1,50 @@
-"""One image: encoded once, then segmented as often as somebody asks. The engine is that of clips, with nothing remembered."""
+"""One image: encoded once, then segmented as often as somebody asks, by the engine of clips without any memory."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import supervision as sv
 import torch
 from torch import Tensor
 
+from vidseg.detection.base import BEST_SCORE
 from vidseg.detection.phrases import parse_phrases
 from vidseg.errors import InputError
 from vidseg.io.clip import Frame
 from vidseg.io.images import read_image
-from vidseg.prompts.geometry import MaskPrompt
-from vidseg.prompts.object_prompt import ObjectPrompt, fitted, object_prompt, objects_at
+from vidseg.prompts.geometry import MaskPrompt, Rows, SupportsArray
+from vidseg.prompts.object_prompt import ObjectPrompt, clip_to_frame, object_prompt, prompts_from_arrays
 from vidseg.sam.frame import FrameMasks
 from vidseg.sam.postprocess import fill_holes
-from vidseg.sam.still import FED_BACK
-from vidseg.tracking.association import Found, Settling
-from vidseg.tracking.pending import WaitingFrame
-from vidseg.tracking.registry import Objects
+from vidseg.sam.prompting import clamp_logits
+from vidseg.tracking.detections import PhraseDetector
+from vidseg.tracking.options import TrackOptions
+from vidseg.tracking.pending import MaskEstimate, PendingFrame
+from vidseg.tracking.registry import Identity, TrackRegistry
+from vidseg.tracking.update import TrackUpdate
 from vidseg.tracks.frame import TrackedFrame
 
 if TYPE_CHECKING:
-    from vidseg.detection.grounding_dino import Detector
+    from vidseg.detection.base import Detector
     from vidseg.sam.propagator import Propagator
+
+
+class ImagePrompts(TypedDict, total=False):
+    """The keywords of `EmbeddedImage.segment`."""
+
+    boxes: Rows | None
+    points: Rows | None
+    point_labels: Sequence[int] | SupportsArray | None
+    masks: Iterable[SupportsArray] | None
+    prompts: Sequence[ObjectPrompt | Mapping[str, object]]
+    previous: TrackedFrame | None
+    allow_overlap: bool
+
 
 LOGITS = "mask_logits"  # where detections carry the answer of the network, for the next round of clicks
 
@@ -44,12 +60,11 @@ class EmbeddedImage:
 
     Attributes:
         image: H×W×3 uint8 RGB.
-        best_score: highest score of a detection in the latest search by text, also below the threshold.
     """
 
     def __init__(
         self,
-        image: str | os.PathLike | np.ndarray,
+        image: str | os.PathLike[str] | SupportsArray,
         engine: Propagator,
         detector: Callable[[], Detector],
         sharpen: bool = False,
@@ -60,19 +75,18 @@ class EmbeddedImage:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise InputError(f"an image must be a file, or H×W×3 uint8 RGB; it is {image.shape} {image.dtype}")
         self.image = image
-        self.best_score = 0.0
-        self._engine, self._detector, self._sharpen = engine, detector, sharpen
+        self._engine, self._detector, self._refine_edges = engine, detector, sharpen
         self._features = engine.embed(image)
 
-    def segment(
+    def segment(  # noqa: PLR0913  # the public keywords, which all have defaults
         self,
         prompt: str | Sequence[str] | None = None,
         *,
-        boxes: Sequence[Sequence[float]] | np.ndarray | None = None,
-        points: Sequence[Sequence[float]] | np.ndarray | None = None,
-        point_labels: Sequence[int] | np.ndarray | None = None,
-        masks: Sequence[np.ndarray] | np.ndarray | None = None,
-        prompts: Sequence[ObjectPrompt | Mapping] = (),
+        boxes: Rows | None = None,
+        points: Rows | None = None,
+        point_labels: Sequence[int] | SupportsArray | None = None,
+        masks: Iterable[SupportsArray] | None = None,
+        prompts: Sequence[ObjectPrompt | Mapping[str, object]] = (),
         previous: TrackedFrame | None = None,
         allow_overlap: bool = False,
     ) -> TrackedFrame:
@@ -85,55 +99,55 @@ class EmbeddedImage:
             point_labels: P times 1 (on the object) or 0 (on what does not belong to it). Default: all 1.
             masks: N×H×W bool, one object each.
             prompts: for several objects with clicks and labels: each an `ObjectPrompt` or a mapping with its fields.
-            previous: an earlier answer for this image. Objects by hand that are in it under the same number are refined:
-                the network sees its old mask, and all clicks that are given now.
-            allow_overlap: keep masks as they are drawn; else every pixel belongs to one object at most, and what lies hidden on another is left out.
+            previous: an earlier result for this image. What is pointed at, and is in it under the same id, is refined:
+                the network sees the earlier mask, and all clicks that are given now.
+            allow_overlap: keep masks as SAM draws them; else a pixel belongs to one object at most, and what lies
+                hidden behind another is left out.
 
         Returns:
-            The only frame of the clip: `detections` has masks, ids (1, 2, … in the order above, then what the text found),
-            labels, and as confidence SAM's guess of each mask's IoU. data["mask_logits"] is N×h×w float32: the low-resolution
-            logits. Objects without a single pixel are left out.
+            The only frame of the clip: `detections` has masks, ids (1, 2, … in the order above, then what the text
+            found), labels, and as confidence SAM's guess of each mask's IoU. data["mask_logits"] is N×h×w float32: the
+            low-resolution logits. metadata["best_score"] is the best score of the detector, also below its threshold.
+            Objects without a single pixel are left out.
 
         Raises:
-            InputError: there is no prompt, or one is none or lies outside the image.
+            InputError: there is no prompt, or one is not valid or lies outside the image.
             ModelError: there is no detector for the text.
         """
         height, width = self.image.shape[:2]
-        pointed = fitted([*objects_at(boxes, points, point_labels, masks), *map(object_prompt, prompts)], width, height)
-        if prompt is None and not pointed:
+        by_user = clip_to_frame(
+            [*prompts_from_arrays(boxes, points, point_labels, masks), *map(object_prompt, prompts)], width, height
+        )
+        if prompt is None and not by_user:
             raise InputError("give a text prompt, boxes, points, masks or prompts: what should be segmented?")
         phrases = [] if prompt is None else parse_phrases(prompt)
-        objects, engine = Objects({one.id: one.label for one in pointed}), self._engine.branch([])
-        now, answers = WaitingFrame(Frame(0, 0.0, 0, self.image)), {}
-        for one in pointed:
-            object_id = objects.pointed_at(one.id, 0)
+        registry, engine = TrackRegistry({one.id: one.label for one in by_user}), self._engine.fork([])
+        now, answers, score = PendingFrame(self._frame()), {}, 0.0
+        for one in by_user:
+            internal_id = registry.prompt(one.id, 0)
             answer = self._answer(one, previous)
-            answers[object_id] = answer.logits[0].clamp(-FED_BACK, FED_BACK)
-            answer.ids, answer.logits = [object_id], fill_holes(answer.logits[None])[0]
+            answers[internal_id] = clamp_logits(answer.logits[0])
+            answer.ids, answer.logits = [internal_id], fill_holes(answer.logits[None])[0]
             now.add(answer)
         if phrases:
-            detector = self._detector()
-            detections = detector.detect(self.image, phrases)
-            self.best_score = detector.best_score
-            found = Found(detections.xyxy, [str(name) for name in detections.data["class_name"]], detections.confidence)
-            Settling(objects, engine, now, self._features, again=False, undecided=frozenset(), passing={}).settle(found)
-        ids = {known.number: object_id for object_id, known in objects.known.items()}
-        frame = now.finished(
-            {i: known.label for i, known in objects.known.items()},
-            objects.numbers(),
-            allow_overlap,
-            self._sharpen,
-            objects.by_hand(),
-        )
-        shown = [ids[number] for number in frame.detections.tracker_id.tolist()]
-        low_res = [answers[i] if i in answers else now.logits[i].float().clamp(-FED_BACK, FED_BACK) for i in shown]
+            detect = PhraseDetector(self._detector(), phrases)
+            found, score = detect(now.frame), detect.best_score
+            TrackUpdate(
+                registry=registry, propagator=engine, now=now, features=self._features, will_redetect=False
+            ).apply(found)
+        identities = registry.identities()
+        frame = now.finalize(identities, TrackOptions(allow_overlap=allow_overlap, refine_edges=self._refine_edges))
+        ids = {identity.track_id: internal_id for internal_id, identity in identities.items()}
+        assert frame.detections.tracker_id is not None
+        shown = [ids[track_id] for track_id in frame.detections.tracker_id.tolist()]
+        low_res = [answers[i] if i in answers else clamp_logits(now.estimates[i].logits.float()) for i in shown]
         side = self._features.high_res[0].shape[-1]
-        frame.detections.data[LOGITS] = np.array([logits.cpu().numpy() for logits in low_res], np.float32).reshape(
-            -1, side, side
-        )
+        logits = np.array([logits.cpu().numpy() for logits in low_res], np.float32).reshape(-1, side, side)
+        frame.detections.data[LOGITS] = logits
+        frame.detections.metadata[BEST_SCORE] = score
         return frame
 
-    def candidates(self, prompt: ObjectPrompt | Mapping) -> TrackedFrame:
+    def candidates(self, prompt: ObjectPrompt | Mapping[str, object]) -> TrackedFrame:
         """The three masks that a click, or a box, may mean: a part, the whole, what it belongs to.
 
             photo.candidates({"id": 1, "points": [[320, 200]]}).detections.confidence
@@ -142,41 +156,41 @@ class EmbeddedImage:
             prompt: one object, by clicks or a box.
 
         Returns:
-            A frame with up to three detections, as SAM orders them (data["candidate"] is 1, 2 or 3; empty ones are left out).
-            All have the object's id, and may overlap. The confidence of each is the network's guess of its IoU with what was
-            meant; for a single click, `segment` takes the highest.
+            A frame with up to three detections, as SAM orders them (data["candidate"] is 1, 2 or 3; empty ones are
+            left out). All have the object's id, and may overlap. The confidence of each is the network's guess of its
+            IoU with what was meant; for a single click, `segment` takes the highest.
 
         Raises:
             InputError: the prompt is none, lies outside the image, or is a mask, which is not ambiguous.
         """
         height, width = self.image.shape[:2]
-        (one,) = fitted([object_prompt(prompt)], width, height)
+        (one,) = clip_to_frame([object_prompt(prompt)], width, height)
         if isinstance(one.prompt, MaskPrompt):
             raise InputError(
                 f"object {one.id} is given by its mask, which can mean one thing only; give a point or a box"
             )
-        found = self._engine.candidates(self._features, one.prompt, several=True)
-        now = WaitingFrame(Frame(0, 0.0, 0, self.image))
-        numbers = range(len(found.ious))
-        now.logits, now.scores = (
-            dict(zip(numbers, fill_holes(found.logits[:, None])[:, 0].half())),
-            dict(zip(numbers, found.ious.tolist())),
-        )
-        frame = now.finished(
-            dict.fromkeys(numbers, one.label or "object"),
-            {i: i + 1 for i in numbers},
-            allow_overlap=True,
-            sharpen=self._sharpen,
-        )
+        found = self._engine.candidates(self._features, one.prompt, multimask_output=True)
+        now = PendingFrame(self._frame())
+        for number, (logits, iou) in enumerate(
+            zip(fill_holes(found.logits[:, None])[:, 0].half(), found.ious.tolist())
+        ):
+            now.set(number, MaskEstimate(logits, iou))
+        identities = {number: Identity(number + 1, one.label or "object") for number in now.estimates}
+        frame = now.finalize(identities, TrackOptions(allow_overlap=True, refine_edges=self._refine_edges))
+        assert frame.detections.tracker_id is not None
         frame.detections.data["candidate"] = frame.detections.tracker_id
         frame.detections.tracker_id = np.full(len(frame.detections), one.id)
         return frame
 
+    def _frame(self) -> Frame:
+        """The image as the only frame of a clip."""
+        return Frame(0, 0.0, 0, self.image)
+
     def _answer(self, one: ObjectPrompt, previous: TrackedFrame | None) -> FrameMasks:
         """The mask of one object by hand: of several candidates the one that the network likes best."""
         if isinstance(one.prompt, MaskPrompt):
-            return self._engine.branch([]).prompt(self._features, 0, {one.id: one.prompt})
-        found = self._engine.candidates(self._features, one.prompt, before=self._before(one.id, previous))
+            return self._engine.fork([]).prompt(self._features, 0, {one.id: one.prompt})
+        found = self._engine.candidates(self._features, one.prompt, mask_input=self._before(one.id, previous))
         best = slice(found.best, found.best + 1)
         certain = torch.full((1,), torch.inf)  # the user says that it is there, and is not contradicted
         return FrameMasks(

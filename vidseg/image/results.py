@@ -1,10 +1,10 @@
-"""Photos in, and what is written for each: the overlay, the tracks file, masks and cut-outs."""
+"""Photos in, and the files of each: the overlay, the tracks file, masks and cut-outs."""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,16 +16,24 @@ from vidseg.io.images import IMAGE_SUFFIXES, is_result, list_images
 from vidseg.io.stills import IMAGE_RATE
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from vidseg.tracks.frame import TrackedFrame
 
+OVERLAY = "segmented.png"
+ALWAYS_WRITTEN = (OVERLAY, "tracks.jsonl")
 
-def expanded(names: Iterable[str]) -> tuple[list[Path], list[str]]:
-    """Files that names, folders and patterns stand for, each once, in order; and one line for each that stands for none.
 
-    Pictures that were written for another photo are left out of folders and patterns.
+def expand_photos(names: Iterable[str]) -> tuple[list[Path], list[str]]:
+    """The photos that names, folders and patterns stand for.
+
+    Results of other photos are left out of folders and patterns.
+
+    Returns:
+        The files, each once, in order; and one line for each name that stands for none.
     """
     files: dict[Path, None] = {}
-    failures = []
+    failures: list[str] = []
     for name in names:
         try:
             if os.path.isdir(name):
@@ -43,31 +51,37 @@ def expanded(names: Iterable[str]) -> tuple[list[Path], list[str]]:
     return list(files), failures
 
 
-def results_of(files: Sequence[Path], folder: Path | None) -> tuple[dict[Path, Results], list[str]]:
-    """Where the results of each photo go: beside it, or into a folder; and one line for each whose results have no place.
+def place_results(files: Sequence[Path], folder: Path | None) -> tuple[dict[Path, Results], list[str]]:
+    """Where the results of each photo go: beside it, or into a folder.
 
     Photos whose names differ in their suffix alone keep it in the names of their results.
+
+    Returns:
+        The results by photo; and one line for each photo whose results would replace those of another.
     """
     stems: dict[Path, list[Path]] = {}
     for file in files:
         stems.setdefault((folder or file.parent) / file.stem, []).append(file)
-    places, failures, taken = {}, [], {}
+    places: dict[Path, Results] = {}
+    taken: dict[Path, Path] = {}  # photos by stem
+    failures: list[str] = []
     for stem, sharing in stems.items():
         for file in sharing:
             own = stem if len(sharing) == 1 else stem.with_name(file.name)
             if own in taken:
                 failures.append(
-                    f"{file}: its results would have the names of those of {taken[own]}; give the two different --output folders"
+                    f"{file}: its results would have the names of those of {taken[own]}; "
+                    "give the two different --output folders"
                 )
                 continue
             taken[own] = file
-            places[file] = Results(file, own)
+            places[file] = Results(photo=file, stem=own)
     return places, failures
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Results:
-    """The files that are written for one photo.
+    """The files of one photo.
 
     Attributes:
         photo: the file itself.
@@ -78,56 +92,83 @@ class Results:
     stem: Path
 
     def path(self, ending: str) -> Path:
+        """Path of one file, such as "segmented.png"."""
         return self.stem.with_name(f"{self.stem.name}.{ending}")
 
-    def check(self, overwrite: bool, inputs: Iterable[Path]) -> None:
-        """Raise OutputError if what is always written cannot be, or would replace one of the inputs."""
-        for ending in ("segmented.png", "tracks.jsonl"):
-            self._check(ending, overwrite, inputs)
-
-    def _check(self, ending: str, overwrite: bool, inputs: Iterable[Path]) -> None:
-        for given in inputs:
-            check_writable(self.path(ending), True, given)
-        check_writable(self.path(ending), overwrite)
+    def check(self, endings: Iterable[str], overwrite: bool, inputs: Iterable[Path]) -> None:
+        """Raise OutputError if one of these files cannot be written, or would replace an input."""
+        inputs = list(inputs)
+        for path in map(self.path, endings):
+            for given in inputs:
+                check_writable(path, True, given)
+            check_writable(path, overwrite)
 
     def write(
         self,
         frame: TrackedFrame,
+        pictures: Mapping[str, np.ndarray],
         phrases: Sequence[str],
-        models: dict[str, str],
-        masks: bool,
-        cutouts: bool,
-        candidates: TrackedFrame | None,
-        overwrite: bool,
-        inputs: Iterable[Path],
+        models: dict[str, str | None],
     ) -> list[Path]:
-        """Write what was asked for. Returns the paths, the overlay first. Raises OutputError, before anything is written if it can."""
+        """Write the pictures and the tracks file.
+
+        Args:
+            frame: what was found.
+            pictures: by the ending of their name, the overlay first.
+            phrases: what was looked for; for the header of the tracks file.
+            models: the checkpoints; for the same.
+
+        Returns:
+            The paths, the overlay first.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
         from vidseg.io.images import write_png
-        from vidseg.rendering.cutout import cut_out, soft_alpha
-        from vidseg.rendering.render import draw
         from vidseg.tracks.file import TracksWriter, header_of
 
-        found, pictures = frame.detections, {"segmented.png": draw(frame)}
-        for number, mask, box in zip(found.tracker_id.tolist(), found.mask, found.xyxy.astype(int)):
-            if masks:
-                pictures[f"mask-{number}.png"] = mask.astype("uint8") * 255
-            if cutouts:
-                cut = cut_out(frame.image, soft_alpha(mask.astype("uint8")))
-                x1, y1, x2, y2 = box
-                pictures[f"cutout-{number}.png"] = cut[
-                    max(0, y1 - 1) : y2 + 1, max(0, x1 - 1) : x2 + 1
-                ]  # with the soft rim
-        if candidates is not None:
-            for number, mask in zip(candidates.detections.data["candidate"].tolist(), candidates.detections.mask):
-                pictures[f"candidate-{number}.png"] = mask.astype("uint8") * 255
-        for ending in pictures:
-            self._check(ending, overwrite, inputs)
-        written = []
+        overlay, *others = map(self.path, pictures)
+        tracks_path = self.path("tracks.jsonl")
         for ending, picture in pictures.items():
             write_png(self.path(ending), picture)
-            written.append(self.path(ending))
-        height, width = frame.image.shape[:2]
+        height, width = pictures[OVERLAY].shape[:2]
         header = header_of(self.photo, width, height, Fraction(IMAGE_RATE), Fraction(1, IMAGE_RATE), phrases, models)
-        with TracksWriter(self.path("tracks.jsonl"), header) as tracks:
+        with TracksWriter(tracks_path, header) as tracks:
             tracks.write(frame)
-        return [written[0], self.path("tracks.jsonl"), *written[1:]]
+        return [overlay, tracks_path, *others]
+
+
+def result_pictures(
+    image: np.ndarray, frame: TrackedFrame, candidates: TrackedFrame | None, *, masks: bool, cutouts: bool
+) -> dict[str, np.ndarray]:
+    """The pictures to write for one photo, by the ending of their name.
+
+    Args:
+        image: the photo, H×W×3 uint8 RGB.
+        frame: what was found on it.
+        candidates: the masks that a prompt may mean; None: leave them out.
+        masks: whether to make a black and white picture of each object.
+        cutouts: whether to make a picture of each object with all else transparent.
+
+    Returns:
+        The overlay first. H×W×3 uint8 RGB, H×W uint8, or for cut-outs h×w×4 uint8 RGBA.
+    """
+    import numpy as np
+
+    from vidseg.rendering.cutout import cut_out, soft_alpha
+    from vidseg.rendering.render import draw
+
+    pictures = {OVERLAY: draw(frame)}
+    for xyxy, mask, _, _, number, _ in frame.detections:
+        covered = np.asarray(mask).astype(np.uint8)
+        if masks:
+            pictures[f"mask-{number}.png"] = covered * 255
+        if cutouts:
+            x1, y1, x2, y2 = xyxy.astype(int)
+            cut = cut_out(image, soft_alpha(covered))
+            pictures[f"cutout-{number}.png"] = cut[
+                max(0, y1 - 1) : y2 + 1, max(0, x1 - 1) : x2 + 1
+            ]  # with the soft rim
+    for _, mask, *_, data in candidates.detections if candidates is not None else ():
+        pictures[f"candidate-{data['candidate']}.png"] = np.asarray(mask).astype(np.uint8) * 255
+    return pictures

@@ -1,222 +1,267 @@
-"""What the detections on one frame are of: objects in view, objects that were lost, or new ones."""
+"""What the detections on one frame are of: tracks in view, tracks that were lost, or new ones.
+
+Nothing here changes a track, a mask or a memory: `match` and `associate` say what should happen, and
+`vidseg.tracking.update` does it. Where one decision depends on another, both are tried out on copies.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import supervision as sv
 from torch import Tensor
 
-from vidseg.prompts.geometry import Box
-from vidseg.sam.frame import FrameFeatures
-from vidseg.sam.propagator import Propagator
-from vidseg.tracking.matching import (
-    AGREE,
-    ALIKE,
-    COVERED,
-    STRANGE,
-    STRONG,
-    Known,
-    assign,
-    covered,
-    in_common,
-    look_of,
-    mask_iou,
-)
-from vidseg.tracking.pending import WaitingFrame
-from vidseg.tracking.registry import Objects
+from vidseg.tracking.appearance import appearance_embedding, similarity
+from vidseg.tracking.detections import FrameDetections
+from vidseg.tracking.matching import coverage, mask_iou, match_boxes, overlap_coefficient
+from vidseg.tracking.pending import MaskEstimate, PendingFrame
+from vidseg.tracking.registry import TrackRegistry
 
 
-@dataclass
-class Found:
-    """What is on a frame, according to the detector.
+@dataclass(frozen=True)
+class Candidate:
+    """A detection that no track in view accounts for, and the mask that it prompts.
 
     Attributes:
-        boxes: [N, 4] x1, y1, x2, y2 in pixels, best first, with N labels and N scores in 0..1.
+        internal_id: of its own, for the memory that the prompt has made.
+        label, score: as detected.
+        estimate: its mask; None if SAM sees nothing there.
     """
 
-    boxes: np.ndarray
-    labels: list[str]
-    scores: np.ndarray
-
-
-@dataclass
-class Newcomer:
-    """A detection that no object in view accounts for, and the mask [h, w] that it prompts (None if nothing is visible)."""
-
-    object_id: int
+    internal_id: int
     label: str
     score: float
-    logits: Tensor | None
-    score_of_mask: float
-
-    @property
-    def mask(self) -> Tensor | None:
-        return None if self.logits is None else self.logits > 0
+    estimate: MaskEstimate | None
 
 
-class Settling:
-    """Settles one frame; made anew for each.
+@dataclass(frozen=True)
+class Match:
+    """A detection of a track that is known: by internal id, with the detection's label and score."""
 
-    Args:
-        objects, propagator: of the run; both are changed.
-        now: the frame, with the masks of the objects in view; newcomers are added.
-        features: of the frame, encoded.
-        again: whether there were other looks and will be more. Else whatever is found is an object.
-        undecided: newcomers that are not doubted here, since another look is to decide.
-        passing: boxes [4] of objects that pass each other, by id: their masks are not to be trusted, nor to be doubted.
+    track: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What `match` has found out.
 
     Attributes:
-        agreed: ids of the objects in view whose mask a detection agrees with.
+        ambiguous: detections of tracks that pass each other: they only say that the tracks are there.
+        matched: detections of tracks in view, by their masks.
+        unmatched: the other detections.
+        unconfirmed: ids of tracks in view that no detection agrees with.
     """
 
-    def __init__(
-        self,
-        objects: Objects,
-        propagator: Propagator,
-        now: WaitingFrame,
-        features: FrameFeatures,
-        again: bool,
-        undecided: frozenset[int],
-        passing: Mapping[int, np.ndarray],
-    ):
-        self._objects, self._propagator = objects, propagator
-        self._now, self._features = now, features
-        self._again, self._undecided, self._passing = again, undecided, passing
-        self.agreed: list[int] = []
+    ambiguous: tuple[Match, ...]
+    matched: tuple[Match, ...]
+    unmatched: FrameDetections
+    unconfirmed: frozenset[int]
 
-    def settle(self, found: Found) -> list[int]:
-        """Match, correct, doubt and admit (docs/tracking.md says how). Returns ids of objects that were not in view before."""
-        ids, masks = self._now.boxes()
-        found = self._of_others(found)
-        matched = assign(found.boxes, found.labels, masks, [self._objects.known[i] for i in ids])
-        for row, column in matched.items():
-            self._objects.second(ids[column], found.labels[row], float(found.scores[row]))
-        self.agreed = [ids[column] for column in matched.values()]
-        spare = set(ids) - set(self.agreed) - set(self._passing)
-        newcomers = self._prompted(found, [row for row in range(len(found.boxes)) if row not in matched])
-        if self._again:
-            newcomers = [newcomer for newcomer in newcomers if not self._corrected(newcomer, spare)]
-            self._doubt(spare)
-        return [i for newcomer in self.most_alike_first(newcomers) for i in self._admit(newcomer)]
 
-    def _of_others(self, found: Found) -> Found:
-        """What is found without what is of objects that pass each other: that only says that they are there."""
-        ids = [i for i in self._passing if i in self._objects.known]
-        if not ids or not len(found.boxes):
-            return found
-        agree = sv.box_iou_batch(found.boxes, np.stack([self._passing[i] for i in ids]))
-        theirs = agree.max(1) >= AGREE
-        for row in np.flatnonzero(theirs):
-            object_id = ids[int(agree[row].argmax())]
-            if found.labels[row] in self._objects.known[object_id].votes:
-                self._objects.second(object_id, found.labels[row], float(found.scores[row]))
-        return Found(
-            found.boxes[~theirs], [label for label, other in zip(found.labels, ~theirs) if other], found.scores[~theirs]
-        )
+@dataclass(frozen=True)
+class Reprompt:
+    """A candidate is of a track in view, whose mask has come to show only a part of it, or too much."""
 
-    def _prompted(self, found: Found, rows: list[int]) -> list[Newcomer]:
-        """Masks for some detections, under ids of their own."""
-        ids = self._objects.reserve(len(rows))
-        if not rows:
-            return []
-        prompts = {i: Box(tuple(float(value) for value in found.boxes[row])) for i, row in zip(ids, rows)}
-        shown = WaitingFrame(self._now.frame)
-        shown.add(self._propagator.prompt(self._features, self._now.frame.index, prompts))
-        return [
-            Newcomer(i, found.labels[row], float(found.scores[row]), shown.logits.get(i), shown.scores.get(i, 0.0))
-            for i, row in zip(ids, rows)
-        ]
+    candidate: Candidate
+    track: int
 
-    def _corrected(self, newcomer: Newcomer, spare: set[int]) -> bool:
-        """Whether a detection is of an object in view whose mask has come to show only a part of it, or too much.
 
-        spare: objects that no detection agrees with. The mask of the detection takes the place of the object's, which keeps its prompts.
-        """
-        mask = newcomer.mask
-        for object_id in sorted(spare) if mask is not None else ():
-            old = self._now.logits[object_id] > 0
-            known = self._objects.known[object_id]
-            if not known.by_hand and newcomer.label in known.votes and in_common(old, mask) > COVERED:
-                spare.remove(object_id)
-                self._pass_on(newcomer.object_id, object_id)
-                self._now.logits[object_id], self._now.scores[object_id] = newcomer.logits, newcomer.score_of_mask
-                self._objects.second(object_id, newcomer.label, newcomer.score)
-                return True
-        return False
+@dataclass(frozen=True)
+class Admission:
+    """What becomes of a candidate that no track in view accounts for.
 
-    def _doubt(self, spare: set[int]) -> None:
-        """Give up newcomers that were not detected a second time, and objects whose mask has moved on to something else."""
-        for object_id in self._objects.unsure() - self._undecided:
-            self._let_go(object_id)
-        for object_id in spare & set(self._now.logits):
-            if (
-                self._objects.known[object_id].likeness(look_of(self._features.top, self._now.logits[object_id]))
-                < STRANGE
-            ):
-                self._let_go(object_id)
+    Attributes:
+        candidate: the detection.
+        track: internal id of the track that it is of from now on: its own, or that of a lost track; None: it shows
+            nothing new.
+        confirmed: whether a new track needs no second detection.
+        names: ids of tracks whose mask it has, so that its label is evidence for theirs.
+    """
 
-    def _let_go(self, object_id: int) -> None:
-        """Carry an object no further. It can be found again by its looks, unless it was a false alarm: that is forgotten."""
-        self._propagator.banks.pop(object_id, None)
-        self._now.drop(object_id)
-        if object_id in self._objects.unsure() - self._undecided:
-            del self._objects.known[object_id]
+    candidate: Candidate
+    track: int | None = None
+    confirmed: bool = False
+    names: tuple[int, ...] = ()
 
-    def _admit(self, newcomer: Newcomer) -> list[int]:
-        """Let a newcomer be an object: one that was lost, or a new one. Returns its id, or nothing if it shows nothing new."""
-        mask = newcomer.mask
-        others = {i: logits > 0 for i, logits in self._now.logits.items()}
-        if mask is None or covered(mask, list(others.values())) > COVERED:
-            self._propagator.remove(newcomer.object_id)
-            for other in others if mask is not None else ():
-                if mask_iou([mask], [others[other]]) > COVERED:  # one thing by two names: evidence for the other name
-                    self._objects.vote(other, newcomer.label, newcomer.score)
-            return []
-        self._now.logits[newcomer.object_id], self._now.scores[newcomer.object_id] = (
-            newcomer.logits,
-            newcomer.score_of_mask,
-        )
-        likeness = self.likeness(newcomer)
-        if likeness:
-            lost = max(likeness, key=likeness.get)
-            self.take_back(newcomer.object_id, lost)
-            self._objects.vote(lost, newcomer.label, newcomer.score)
-            return [lost]
-        self._objects.known[newcomer.object_id] = known = Known(self._now.frame.index, evidence=newcomer.score)
-        known.votes[newcomer.label] += newcomer.score
-        if not self._again or newcomer.score >= STRONG:
-            self._objects.confirm(newcomer.object_id)
-        return [newcomer.object_id]
+    @property
+    def recovered(self) -> bool:
+        """Whether it is a track that was lost."""
+        return self.track is not None and self.track != self.candidate.internal_id
 
-    def likeness(self, newcomer: Newcomer) -> dict[int, float]:
-        """How much a newcomer looks like the objects of its label that are out of view, for those that are alike enough."""
-        if not self._again or newcomer.logits is None:
+
+@dataclass(frozen=True)
+class Association:
+    """What should happen to the tracks on a frame, in this order.
+
+    Attributes:
+        reprompted: tracks in view that get the mask of a candidate.
+        removed: ids of tracks that are carried no further: tentative ones that were not detected a second time, and
+            those whose mask has drifted onto something else.
+        admitted: what becomes of the other candidates, in the order in which they choose.
+    """
+
+    reprompted: tuple[Reprompt, ...] = ()
+    removed: tuple[int, ...] = ()
+    admitted: tuple[Admission, ...] = ()
+
+
+def match(
+    found: FrameDetections, now: PendingFrame, registry: TrackRegistry, predicted_boxes: Mapping[int, np.ndarray]
+) -> Matches:
+    """Match detections to the tracks in view by their boxes.
+
+    Args:
+        found: on the frame.
+        now: the frame, with the masks of the tracks in view.
+        registry: of the run.
+        predicted_boxes: boxes [4] of tracks that pass each other, by internal id: their masks are not to be trusted.
+    """
+    min_iou = registry.thresholds.match_iou
+    ids, boxes = now.boxes()
+    ambiguous, found = _split_ambiguous(found, registry, predicted_boxes)
+    names = [registry.tracks[i].label_scores for i in ids]
+    rows = match_boxes(found.boxes, found.labels, boxes, names, min_iou)
+    matched = tuple(Match(ids[column], found.labels[row], float(found.scores[row])) for row, column in rows.items())
+    unmatched = found.keep(np.array([row not in rows for row in range(len(found.boxes))], bool))
+    unconfirmed = set(ids) - {one.track for one in matched} - set(predicted_boxes)
+    return Matches(ambiguous, matched, unmatched, frozenset(unconfirmed))
+
+
+def _split_ambiguous(
+    found: FrameDetections, registry: TrackRegistry, predicted_boxes: Mapping[int, np.ndarray]
+) -> tuple[tuple[Match, ...], FrameDetections]:
+    """Detections of tracks that pass each other, and the others."""
+    ids = [i for i in predicted_boxes if i in registry.tracks]
+    if not ids or not len(found.boxes):
+        return (), found
+    iou = sv.box_iou_batch(found.boxes, np.stack([predicted_boxes[i] for i in ids]))
+    theirs = iou.max(1) >= registry.thresholds.match_iou
+    matches = []
+    for row in np.flatnonzero(theirs):
+        track = ids[int(iou[row].argmax())]
+        if found.labels[row] in registry.tracks[track].label_scores:
+            matches.append(Match(track, found.labels[row], float(found.scores[row])))
+    return tuple(matches), found.keep(~theirs)
+
+
+def associate(
+    candidates: Sequence[Candidate],
+    unconfirmed: frozenset[int],
+    now: PendingFrame,
+    registry: TrackRegistry,
+    top: Tensor | None,
+    deferred: frozenset[int] = frozenset(),
+    will_redetect: bool = True,
+) -> Association:
+    """Decide what the candidates are of, and which tracks end (docs/tracking.md says how).
+
+    Args:
+        candidates: detections without a track, with their masks.
+        unconfirmed: ids of tracks in view that no detection agrees with.
+        now: the frame, with the masks of the tracks in view.
+        registry: of the run, with what the matched detections say.
+        top: [1, C, h, w] features of the frame; may be None if there are neither candidates nor tracks in view.
+        deferred: ids of tentative tracks that another detection run is to decide about.
+        will_redetect: whether there were other detection runs and will be more. Else all that is found is confirmed.
+    """
+    trial = _Trial(now.copy(), registry.copy(), top, will_redetect)
+    reprompted, removed = [], []
+    if will_redetect:
+        left = set(unconfirmed)
+        for candidate in candidates:
+            track = trial.reprompt(candidate, left)
+            if track is not None:
+                left.remove(track)
+                reprompted.append(Reprompt(candidate, track))
+        removed = trial.prune(left, deferred)
+        taken = {one.candidate.internal_id for one in reprompted}
+        candidates = [candidate for candidate in candidates if candidate.internal_id not in taken]
+    # A lost track goes to the candidate that looks most like it; then the best score chooses.
+    ordered = sorted(candidates, key=lambda candidate: -max(trial.similarities(candidate).values(), default=0.0))
+    admitted = [trial.initialize_or_reidentify(candidate) for candidate in ordered]
+    return Association(tuple(reprompted), tuple(removed), tuple(admitted))
+
+
+@dataclass
+class _Trial:
+    """Copies of a frame's masks and of the tracks, on which decisions are tried out one after the other."""
+
+    now: PendingFrame
+    registry: TrackRegistry
+    top: Tensor | None
+    will_redetect: bool
+
+    def reprompt(self, candidate: Candidate, unconfirmed: set[int]) -> int | None:
+        """Id of the track whose mask a candidate's should replace; the track keeps its earlier prompts."""
+        estimate = candidate.estimate
+        if estimate is None:
+            return None
+        for internal_id in sorted(unconfirmed):
+            track = self.registry.tracks[internal_id]
+            old = self.now.estimates[internal_id].mask
+            known = not track.user_prompted and candidate.label in track.label_scores
+            if known and overlap_coefficient(old, estimate.mask) > self.registry.thresholds.max_coverage:
+                self.now.set(internal_id, estimate)
+                self.registry.add_detection(internal_id, candidate.label, candidate.score)
+                return internal_id
+        return None
+
+    def prune(self, unconfirmed: set[int], deferred: frozenset[int]) -> list[int]:
+        """Ids of tracks to give up: false alarms, and masks that have drifted onto something else."""
+        removed = []
+        for internal_id in self.registry.tentative() - deferred:
+            self.now.drop(internal_id)
+            self.registry.discard(internal_id)
+            removed.append(internal_id)
+        for internal_id in unconfirmed & set(self.now.estimates):
+            embedding = self._embedding(self.now.estimates[internal_id])
+            known = self.registry.tracks[internal_id].embeddings
+            if similarity(embedding, known) < self.registry.thresholds.drift_similarity:
+                self.now.drop(internal_id)
+                removed.append(internal_id)
+        return removed
+
+    def initialize_or_reidentify(self, candidate: Candidate) -> Admission:
+        """Let a candidate be a track: one that was lost, or a new one; or none, if it shows nothing new."""
+        limits, estimate = self.registry.thresholds, candidate.estimate
+        if estimate is None:
+            return Admission(candidate)
+        others = {i: other.mask for i, other in self.now.estimates.items()}
+        if coverage(estimate.mask, list(others.values())) > limits.max_coverage:
+            # One thing by two names: evidence for the other name
+            names = [i for i, mask in others.items() if mask_iou([estimate.mask], [mask]) > limits.max_coverage]
+            for internal_id in names:
+                self.registry.add_label(internal_id, candidate.label, candidate.score)
+            return Admission(candidate, names=tuple(names))
+        similarities = self.similarities(candidate)
+        if similarities:
+            lost = max(similarities, key=lambda i: similarities[i])
+            self.now.set(lost, estimate)
+            self.registry.add_label(lost, candidate.label, candidate.score)
+            return Admission(candidate, lost)
+        confirmed = not self.will_redetect or candidate.score >= limits.strong_score
+        self.now.set(candidate.internal_id, estimate)
+        self.registry.create(candidate.internal_id, self.now.frame.index, candidate.label, candidate.score)
+        if confirmed:
+            self.registry.confirm(candidate.internal_id)
+        return Admission(candidate, candidate.internal_id, confirmed)
+
+    def similarities(self, candidate: Candidate) -> dict[int, float]:
+        """How much a candidate looks like tracks of its label that are out of view, where that is enough to be one."""
+        if not self.will_redetect or candidate.estimate is None:
             return {}
-        look = look_of(self._features.top, newcomer.logits)
-        candidates = {
-            i: known.likeness(look)
-            for i, known in self._objects.known.items()
-            if known.confirmed and known.label == newcomer.label and i not in self._now.logits
+        embedding = self._embedding(candidate.estimate)
+        found = {
+            i: similarity(embedding, track.embeddings)
+            for i, track in self.registry.tracks.items()
+            if track.confirmed and track.label == candidate.label and i not in self.now.estimates
         }
-        return {i: value for i, value in candidates.items() if value >= ALIKE}
+        return {i: value for i, value in found.items() if value >= self.registry.thresholds.reid_similarity}
 
-    def most_alike_first(self, newcomers: list[Newcomer]) -> list[Newcomer]:
-        """Newcomers in the order in which they choose: an id goes to whoever looks most like its object, then by score."""
-        return sorted(newcomers, key=lambda newcomer: -max(self.likeness(newcomer).values(), default=0.0))
-
-    def take_back(self, newcomer: int, lost: int) -> None:
-        """Let the newcomer be an object that was lost: its id, its prompts of old if it is still carried, its present mask."""
-        self._pass_on(newcomer, lost)
-        self._now.rename(newcomer, lost)
-
-    def _pass_on(self, newcomer: int, known: int) -> None:
-        """Give a newcomer's prompt to an object that is known, beside its prompts of old; what it remembers else may be wrong."""
-        banks, bank, index = self._propagator.banks, self._propagator.banks.pop(newcomer), self._now.frame.index
-        if known in banks:
-            present = bank.conditioning[index]
-            bank.conditioning = dict(banks[known].conditioning)
-            bank.add_conditioning(index, present)  # if there are too many, the one farthest from now goes
-        banks[known] = bank
+    def _embedding(self, estimate: MaskEstimate) -> Tensor:
+        assert self.top is not None  # there are masks, so the frame is encoded
+        return appearance_embedding(self.top, estimate.logits)

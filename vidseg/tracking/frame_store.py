@@ -31,7 +31,7 @@ class FrameStack:
     def __init__(self, height: int, width: int):
         self._size = height, width
         with self._errors():
-            self._file = tempfile.TemporaryFile(prefix="vidseg-")
+            self._file = tempfile.TemporaryFile(prefix="vidseg-")  # noqa: SIM115  # closed by __exit__
         self._top: TrackedFrame | None = None  # read, but not taken
 
     def __enter__(self) -> FrameStack:
@@ -41,6 +41,7 @@ class FrameStack:
         self._file.close()
 
     def push(self, frame: TrackedFrame) -> None:
+        """Put a frame on top."""
         line = json.dumps(record_of(frame)).encode()
         with self._errors():
             self._file.write(line + LENGTH.pack(len(line)))

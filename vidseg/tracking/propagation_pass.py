@@ -1,294 +1,302 @@
-"""One sweep over the frames of a clip, forwards or backwards: carry the objects along, and look for others.
+"""One pass over the frames of a clip, forwards or backwards: propagate the tracks, and detect others again and again.
 
-The detector looks again and again. What it finds that no object in view accounts for is an object that was lost or a new
-one; either is carried back, against the sweep, to the previous look, so that it begins where it came in. So is an object that
-SAM lost and found again in between: what was half hidden then it knows better once it has seen the rest. Frames wait until
-that is settled: no longer than two looks lie apart.
+What the detector finds that no track in view accounts for is a track that was lost or a new one; either is backfilled,
+against the direction of the pass, to the previous detection run, so that it begins where it came in. So is an object
+that SAM lost and found again in between: what was half hidden then it knows better once it has seen the rest. Frames
+are pending until that is decided: no longer than two detection runs lie apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
-
-import numpy as np
 
 from vidseg.io.clip import Frame
 from vidseg.prompts.object_prompt import ObjectPrompt
 from vidseg.sam.frame import FrameFeatures
 from vidseg.sam.propagator import Propagator
-from vidseg.tracking.association import Found, Settling
-from vidseg.tracking.crossing import Passing
-from vidseg.tracking.matching import ALIKE, COVERED, covered, look_of, mask_iou
-from vidseg.tracking.pending import WaitingFrame
-from vidseg.tracking.registry import Objects
-from vidseg.tracking.scene_change import SceneCuts
+from vidseg.tracking.appearance import appearance_embedding, similarity
+from vidseg.tracking.backfill import backfill, reappeared
+from vidseg.tracking.crossing import CrossingResolver
+from vidseg.tracking.crossing_update import update_crossings
+from vidseg.tracking.detections import FrameDetections
+from vidseg.tracking.matching import mask_iou
+from vidseg.tracking.options import TrackOptions
+from vidseg.tracking.pass_state import PassState
+from vidseg.tracking.pending import PendingFrame
+from vidseg.tracking.registry import TrackRegistry
+from vidseg.tracking.scene_change import SceneChangeDetector, SceneChangeState
+from vidseg.tracking.update import TrackUpdate
 
-SCAN_INTERVAL = 0.5  # seconds between two looks as long as nothing has been found
-COLLAPSED = 0.8  # IoU of two masks that are of the same pixels
-UNSURE = 0.75  # share of the present confidence in a mask below which an earlier one is taken for poor
-PATIENCE = 3  # frames in a row for which two masks must agree to be one, or a mask carried back must be empty to end
 
-
-class Sweep:
-    """Takes frames in the order of the sweep, and hands them out, settled, in the same order.
+class PropagationPass:
+    """Takes frames in the order of the pass, and hands them out, final, in the same order.
 
     Args:
-        objects: of the run.
-        propagator: engine of this sweep; the objects that it has are carried along.
-        find: what is on a frame; asked on the first frame, and again on later ones.
-        redetect: seconds between two looks. None: there is one look, and objects are carried to the end, whatever comes.
-        forget_after: seconds out of view after which an object is carried no further, if there are looks that may find it.
-        scanning: look twice a second as long as there is no object.
-        frame_rate: of the clip, for the detection of scene cuts.
-        origin: the frame that a sweep backwards starts before: it has been looked at. None: the sweep goes forwards.
-        looking: whether to look at all; else only what the propagator has, or is pointed at, is carried along.
-        pointed: what the user points at, by frame number. Frames that were taken are removed.
-        between: is called before each frame on which objects are carried back. What it raises ends the sweep.
+        registry: of the run.
+        propagator: engine of this pass; the tracks that it has memories of are propagated.
+        detect: what is on a frame; asked on the first frame, and again on later ones. None: only what the propagator
+            has, or the user points at, is propagated.
+        options: of the run. With `redetect` None there is one detection run, and tracks are carried to the end.
+        frame_rate: of the clip in frames/s, for scene changes.
+        origin: the frame that a pass backwards starts before: detection has run on it. None: the pass goes forwards.
+        prompts: what the user points at, by frame number.
+        on_frame: is called before each frame that is backfilled. What it raises ends the pass.
 
     Attributes:
-        waiting: frames that were taken, but not handed out.
-        pointed: what the user points at on frames still to come.
-        looks: whether it looks for objects.
+        registry, propagator: as given.
+        state: what it remembers. For reading, and for writing it down.
     """
 
     def __init__(
         self,
-        objects: Objects,
+        registry: TrackRegistry,
         propagator: Propagator,
-        find: Callable[[Frame], Found],
-        redetect: float | None,
-        forget_after: float,
-        frame_rate: float | Fraction,
-        scanning: bool = False,
+        detect: Callable[[Frame], FrameDetections] | None,
+        options: TrackOptions,
+        frame_rate: float | Fraction = 25,
         origin: Frame | None = None,
-        looking: bool = True,
-        pointed: dict[int, list[ObjectPrompt]] | None = None,
-        between: Callable[[], None] | None = None,
+        prompts: Mapping[int, tuple[ObjectPrompt, ...]] | None = None,
+        on_frame: Callable[[], None] | None = None,
     ):
-        self.objects, self.propagator = objects, propagator
-        self.waiting: list[WaitingFrame] = []
-        self._find, self._redetect, self._forget_after = find, redetect, forget_after
-        self.looks = looking
-        self._scanning, self._reverse = scanning, origin is not None
-        self.pointed = pointed or {}
-        self._between = between
-        self._undecided = frozenset(objects.unsure())  # newcomers of the origin: it takes both directions to doubt them
-        self._cuts = SceneCuts(frame_rate) if redetect else None
-        if self._cuts and origin:
-            self._cuts.begins(origin.image)  # or a cut right before the origin would go unseen
-        self._in_view: dict[int, float] = {}  # time in s of the last frame on which each object was visible
-        self._passing = Passing(propagator)
-        self._passed: set[int] = set()  # who has passed somebody alike since the last look
-        self._agreeing: dict[tuple[int, int], int] = {}  # pairs of objects on the same pixels: for how many frames
-        # Time of the last look, its turn, and the turn of the one before
-        self._last_look = origin.time if origin else None
-        self._looked_at = self._looked_before = self._turn(origin) if origin else -np.inf
+        state = PassState(prompts=dict(prompts or {}), deferred=frozenset(registry.tentative()))
+        if options.redetect:
+            state.scenes = SceneChangeState(float(frame_rate))
+        self._set_up(registry, propagator, detect, options, state, reverse=origin is not None)
+        self._on_frame = on_frame
+        if origin is not None:
+            state.last_detection = origin.time
+            state.detected_at = state.detected_before = self._position(origin)
+            if self._scenes:
+                self._scenes.begins(origin.image)  # or a change right before the origin would go unseen
 
-    def run(self, frames: Iterator[Frame]) -> Iterator[WaitingFrame]:
-        """Take all frames; yields each as soon as nothing can change it any more."""
-        yield from self.settled()
-        for frame in self.propagator.ahead(frames):
-            self.take(frame)
-            yield from self.settled()
-        self._last_words()
-        yield from self.settled(everything=True)
+    @classmethod
+    def resume(
+        cls,
+        registry: TrackRegistry,
+        propagator: Propagator,
+        detect: Callable[[Frame], FrameDetections] | None,
+        options: TrackOptions,
+        state: PassState,
+        on_frame: Callable[[], None] | None = None,
+    ) -> PropagationPass:
+        """Go on with a pass forwards from a state that was written down. Arguments as above."""
+        self = cls.__new__(cls)
+        self._set_up(registry, propagator, detect, options, state, reverse=False)
+        self._on_frame = on_frame
+        return self
 
-    def take(self, frame: Frame, found: Found | None = None) -> None:
-        """Carry all objects to the next frame, and look for others if it is time, or if what is there is given."""
-        now, features = WaitingFrame(frame), None
-        self.waiting.append(now)
-        cut = self._cuts is not None and self._cuts.begins(frame.image)
-        if cut:
-            self._looked_at = self._turn(frame) - 1  # nothing is carried back over a cut
-        if self.propagator.banks:
+    def _set_up(
+        self,
+        registry: TrackRegistry,
+        propagator: Propagator,
+        detect: Callable[[Frame], FrameDetections] | None,
+        options: TrackOptions,
+        state: PassState,
+        reverse: bool,
+    ) -> None:
+        self.registry, self.propagator, self.state = registry, propagator, state
+        self._detector, self._options, self._reverse = detect, options, reverse
+        self._crossings = CrossingResolver(options.thresholds, state.crossings)
+        self._scenes = SceneChangeDetector(0, options.thresholds, state.scenes) if state.scenes else None
+
+    @property
+    def detects(self) -> bool:
+        """Whether it looks for objects."""
+        return self._detector is not None
+
+    # -- frames in and out ---------------------------------------------------------------------------------------------
+
+    def run(self, frames: Iterator[Frame]) -> Iterator[PendingFrame]:
+        """Push all frames; yields each as soon as nothing can change it any more."""
+        yield from self.pop_final()
+        for frame in self.propagator.prefetch(frames):
+            self.push(frame)
+            yield from self.pop_final()
+        self.finish()
+        yield from self.pop_final(everything=True)
+
+    def push(self, frame: Frame, found: FrameDetections | None = None) -> None:
+        """Propagate all tracks to the next frame, and detect others if it is time, or take what was found on it."""
+        now, features = PendingFrame(frame), None
+        self.state.pending.append(now)
+        scene_begins = self._scenes is not None and self._scenes.begins(frame.image)
+        if scene_begins:
+            self.state.detected_at = self._position(frame) - 1  # nothing is backfilled over a scene change
+        if self.propagator.object_ids:
             features = self.propagator.embed(frame.image)
             now.add(self.propagator.step(features, frame.index, self._reverse))
-            if cut:
-                self._passing.forget()
+            if scene_begins:
+                self._crossings.forget()
                 self._close_scene(now, features)
-            self._passing.watch(self.waiting, features)
-        if prompts := self.pointed.pop(frame.index, None):
+            update_crossings(self._crossings, self.propagator, self.state.pending, features)
+        if prompts := self.state.prompts.pop(frame.index, None):
             features = features or self.propagator.embed(frame.image)
-            self._point(now, features, prompts)
-        self.tidy(now)  # who is pointed at here may lie on somebody already
-        if found is not None or self._is_time(frame, cut):
-            self._look(now, features, found)
+            self._prompt(now, features, prompts)
+        self.tidy(now)  # what is prompted here may lie on another track already
+        if found is not None or self._is_detection_time(frame, scene_begins):
+            self._detect(now, features, found)
 
-    def settled(self, everything: bool = False) -> Iterator[WaitingFrame]:
+    def pop_final(self, everything: bool = False) -> Iterator[PendingFrame]:
         """Frames that nothing can change any more, in order."""
-        # Newcomers that are unsure were found on the last look, and carried back no further than to the one before.
-        unsure = self.objects.unsure() - self._undecided
-        last = self._looked_before if unsure else self._looked_at
-        settling = self._redetect is not None and self.looks and not everything
-        while self.waiting and not (settling and self._turn(self.waiting[0].frame) > last):
-            yield self.waiting.pop(0)
+        # Tentative tracks were found on the last detection run, and backfilled no further than to the one before.
+        tentative = self.registry.tentative() - self.state.deferred
+        last = self.state.detected_before if tentative else self.state.detected_at
+        waits = self._options.redetect is not None and self.detects and not everything
+        pending = self.state.pending
+        while pending and not (waits and self._position(pending[0].frame) > last):
+            yield pending.pop(0)
 
-    def _turn(self, frame: Frame) -> int:
-        """Place of a frame in the order of the sweep: grows by one a frame."""
+    def finish(self) -> None:
+        """At the end, detect once more for tentative and reappeared tracks; or confirm what could not be seen twice."""
+        state = self.state
+        tentative = self.registry.tentative() - state.deferred
+        last = state.pending[-1] if state.pending else None
+        if last is not None and state.last_detection != last.time and (tentative or self._any_reappeared(last)):
+            self._detect(last, None)
+            for internal_id in self.registry.tentative() - state.deferred:
+                self.registry.discard(internal_id)  # what is new on the very last frame alone stays out
+            return
+        for internal_id in sorted(tentative):
+            self.registry.confirm(internal_id)
+
+    def _any_reappeared(self, last: PendingFrame) -> bool:
+        """Whether there is a track on the last frame that a detection run there would backfill."""
+        return bool(self._options.redetect) and self.detects and bool(self._reappeared(last, last.estimates))
+
+    def _position(self, frame: Frame) -> int:
+        """Place of a frame in the order of the pass: grows by one a frame."""
         return -frame.index if self._reverse else frame.index
 
-    def _is_time(self, frame: Frame, cut: bool) -> bool:
-        """Whether to look for objects on this frame."""
-        if not self.looks or self._last_look is None:
-            return self.looks
-        interval = self._redetect
-        if self._scanning and self.objects.keyframe is None:
-            interval = min(SCAN_INTERVAL, interval or SCAN_INTERVAL)
-        return interval is not None and (cut or abs(frame.time - self._last_look) >= interval - 1e-6)
+    # -- tracks in view ------------------------------------------------------------------------------------------------
 
-    # -- objects that are carried along -------------------------------------------------------------------------------
+    def _close_scene(self, now: PendingFrame, features: FrameFeatures) -> None:
+        """After a scene change, a track goes on only where it looks like itself."""
+        for internal_id in list(self.propagator.object_ids):
+            estimate = now.estimates.get(internal_id)
+            if estimate is not None:
+                embedding = appearance_embedding(features.top, estimate.logits)
+                known = self.registry.tracks[internal_id].embeddings
+                if similarity(embedding, known) >= self._options.thresholds.reid_similarity:
+                    continue
+            self._terminate(internal_id, now)
 
-    def _close_scene(self, now: WaitingFrame, features: FrameFeatures) -> None:
-        """After a cut, an object goes on only where it looks like itself."""
-        for object_id in list(self.propagator.banks):
-            logits = now.logits.get(object_id)
-            if logits is None or self.objects.known[object_id].likeness(look_of(features.top, logits)) < ALIKE:
-                self._put_to_sleep(object_id, now)
+    def _prompt(self, now: PendingFrame, features: FrameFeatures, prompts: Iterable[ObjectPrompt]) -> None:
+        """Begin or correct the tracks of objects that the user points at on a frame."""
+        by_id = {self.registry.prompt(one.id, now.frame.index): one.prompt for one in prompts}
+        self._crossings.forget(*by_id)
+        now.add(self.propagator.prompt(features, now.frame.index, by_id, self._reverse, as_conditioning=True))
 
-    def tidy(self, now: WaitingFrame) -> None:
-        """Note who is in view; forget who has not been for long; of two objects on the same pixels keep one: by hand, or else the older."""
-        if not self._redetect:
-            return  # nothing would find again what is let go
-        for object_id in list(self.propagator.banks):
-            if object_id in now.logits:
-                self._in_view[object_id] = now.frame.time
-            elif abs(now.frame.time - self._in_view.setdefault(object_id, now.frame.time)) > self._forget_after:
-                self._put_to_sleep(object_id, now)
-        ids = sorted(now.logits)  # the older have the lower ids
-        masks = [now.logits[i] > 0 for i in ids]
-        passing = set(self._passing.expected(now.frame.time))  # may well be on the same pixels for a while
-        self._passed |= passing
-        together = [
-            (ids[a], ids[b])
-            for a, b in (mask_iou(masks, masks) > COLLAPSED).triu(1).nonzero().tolist()
-            if not {ids[a], ids[b]} <= passing
-        ]
-        self._agreeing = {pair: self._agreeing.get(pair, 0) + 1 for pair in together}
-        for (kept, gone), frames in self._agreeing.items():
-            if self.objects.known[gone].by_hand:
-                kept, gone = gone, kept
-            if (
-                frames >= PATIENCE
-                and kept in self.propagator.banks
-                and gone in self.propagator.banks
-                and not self.objects.known[gone].by_hand
-            ):
-                for waiting in self.waiting[-frames:]:
-                    waiting.drop(gone)
-                self._put_to_sleep(gone, now)
+    def tidy(self, now: PendingFrame) -> None:
+        """Note which tracks are visible; terminate those that have not been for long, and duplicates.
 
-    def _point(self, now: WaitingFrame, features: FrameFeatures, prompts: list[ObjectPrompt]) -> None:
-        """Begin or correct the objects that the user points at on a frame."""
-        named = {self.objects.pointed_at(one.id, now.frame.index): one.prompt for one in prompts}
-        self._passing.forget(*named)
-        now.add(self.propagator.prompt(features, now.frame.index, named, self._reverse, lasting=True))
+        Of two tracks on the same pixels the one stays that the user points at, else the older one.
+        """
+        if not self._options.redetect:
+            return  # nothing would find again what is terminated
+        state = self.state
+        for internal_id in list(self.propagator.object_ids):
+            if internal_id in now.estimates:
+                state.last_visible[internal_id] = now.time
+            elif abs(now.time - state.last_visible.setdefault(internal_id, now.time)) > self._options.forget_after:
+                self._terminate(internal_id, now)
+        self._count_duplicates(now)
+        for (older, newer), frames in state.duplicates.items():
+            if not (older in self.propagator and newer in self.propagator):
+                continue  # one of them is gone already
+            of_user = [self.registry.tracks[i].user_prompted for i in (older, newer)]
+            if frames >= self._options.thresholds.patience and not all(of_user):
+                gone = older if of_user[1] else newer
+                for pending in state.pending[-frames:]:
+                    pending.drop(gone)
+                self._terminate(gone, now)
 
-    def _put_to_sleep(self, object_id: int, now: WaitingFrame) -> None:
-        """Carry an object no further. It stays known, and can be found again by its looks."""
-        self.propagator.remove(object_id)
-        self._in_view.pop(object_id, None)
-        now.drop(object_id)
-        if object_id in self.objects.unsure() - self._undecided:
-            del self.objects.known[object_id]
-            self._forget_false_alarms()
+    def _count_duplicates(self, now: PendingFrame) -> None:
+        """Note for how many frames in a row two tracks are on the same pixels; those that pass each other may be."""
+        state = self.state
+        ids = sorted(now.estimates)  # the older have the lower ids
+        masks = [now.estimates[i].mask for i in ids]
+        passing = set(self._crossings.predicted_boxes(now.time))
+        state.crossed |= passing
+        same = (mask_iou(masks, masks) > self._options.thresholds.duplicate_iou).triu(1).nonzero().tolist()
+        pairs = [(ids[a], ids[b]) for a, b in same if not {ids[a], ids[b]} <= passing]
+        state.duplicates = {pair: state.duplicates.get(pair, 0) + 1 for pair in pairs}
 
-    def _forget_false_alarms(self) -> None:
-        """Take from the frames that wait what has turned out to be none of the objects."""
-        for waiting in self.waiting:
-            for object_id in [i for i in waiting.logits if i not in self.objects.known]:
-                waiting.drop(object_id)
+    def _terminate(self, internal_id: int, now: PendingFrame) -> None:
+        """Carry a track no further. It can be reidentified, unless it is tentative: then it is forgotten."""
+        self.propagator.discard(internal_id)
+        self.state.last_visible.pop(internal_id, None)
+        now.drop(internal_id)
+        if internal_id in self.registry.tentative() - self.state.deferred:
+            self.registry.discard(internal_id)
+            self._drop_false_alarms()
 
-    # -- looking for objects -------------------------------------------------------------------------------------------
+    def _drop_false_alarms(self) -> None:
+        """Take from pending frames what has turned out to be no track."""
+        for pending in self.state.pending:
+            for internal_id in [i for i in pending.estimates if i not in self.registry.tracks]:
+                pending.drop(internal_id)
 
-    def _look(self, now: WaitingFrame, features: FrameFeatures | None, found: Found | None = None) -> None:
-        """Find what is on a frame, and settle what it is."""
-        found = found or self._find(now.frame)
-        self._last_look = now.frame.time
-        if features is None and (len(found.boxes) or now.logits):
+    # -- detection -----------------------------------------------------------------------------------------------------
+
+    def _is_detection_time(self, frame: Frame, scene_begins: bool) -> bool:
+        """Whether to detect objects on this frame."""
+        last = self.state.last_detection
+        if not self.detects or last is None:
+            return self.detects
+        interval = self._options.redetect
+        if self._options.keyframe == "auto" and self.registry.state.keyframe is None:
+            scan = self._options.thresholds.scan_interval
+            interval = min(scan, interval or scan)
+        return interval is not None and (scene_begins or abs(frame.time - last) >= interval - 1e-6)
+
+    def _detect(self, now: PendingFrame, features: FrameFeatures | None, found: FrameDetections | None = None) -> None:
+        """Find what is on a frame, and update the tracks by it."""
+        if found is None:
+            assert self._detector is not None  # there would be nothing to detect for
+            found = self._detector(now.frame)
+        state, redetects = self.state, bool(self._options.redetect)
+        state.last_detection = now.time
+        if features is None and (len(found.boxes) or now.estimates):
             features = self.propagator.embed(now.frame.image)
-        settling = Settling(
-            self.objects,
-            self.propagator,
-            now,
-            features,
-            bool(self._redetect),
-            self._undecided,
-            self._passing.expected(now.frame.time),
+        update = TrackUpdate(
+            registry=self.registry,
+            propagator=self.propagator,
+            now=now,
+            features=features,
+            predicted_boxes=self._crossings.predicted_boxes(now.time),
+            deferred=state.deferred,
+            will_redetect=redetects,
         )
-        fresh = settling.settle(found)
-        self._forget_false_alarms()
-        if self._redetect:
-            for object_id, logits in now.logits.items():
-                self._in_view[object_id] = now.frame.time
-                self.objects.known[object_id].looks.append(look_of(features.top, logits))
-            self._look_back(now, fresh, self._back_again(now, settling.agreed))
-        self._looked_before, self._looked_at, self._passed = self._looked_at, self._turn(now.frame), set()
+        outcome = update.apply(found)
+        self._drop_false_alarms()
+        if redetects:
+            for internal_id, estimate in now.estimates.items():
+                assert features is not None
+                state.last_visible[internal_id] = now.time
+                embedding = appearance_embedding(features.top, estimate.logits)
+                self.registry.add_embedding(internal_id, embedding)
+            self._backfill(now, outcome.begun, self._reappeared(now, outcome.confirmed))
+        state.detected_before, state.detected_at = state.detected_at, self._position(now.frame)
+        state.crossed = set()
 
-    def _since_last_look(self, now: WaitingFrame) -> list[WaitingFrame]:
-        """The frames between the last look and this frame."""
-        return [
-            waiting for waiting in self.waiting if self._looked_at < self._turn(waiting.frame) < self._turn(now.frame)
-        ]
+    def _since_last_detection(self, now: PendingFrame) -> list[PendingFrame]:
+        """The frames between the last detection run and this frame."""
+        last, present = self.state.detected_at, self._position(now.frame)
+        return [pending for pending in self.state.pending if last < self._position(pending.frame) < present]
 
-    def _back_again(self, now: WaitingFrame, ids: Iterable[int]) -> list[int]:
-        """Those of some objects in view that SAM was much less sure of at some time since the last look, or did not see at all.
+    def _reappeared(self, now: PendingFrame, ids: Iterable[int]) -> list[int]:
+        """Those of some tracks that are to be backfilled although they were there before."""
+        # Nothing is sure of those that passed one that looks alike, and what the user points at stays as it is.
+        fixed = self.state.crossed | {i for i, track in self.registry.tracks.items() if track.user_prompted}
+        candidates = [i for i in ids if i not in fixed]
+        share = self._options.thresholds.reappeared_confidence
+        return reappeared(candidates, now, self._since_last_detection(now), share)
 
-        Not those that passed somebody alike, of whom nobody is sure; and what the user points at stays as it is pointed at.
-        """
-        past = self._since_last_look(now)
-        ids = [i for i in ids if i in now.logits and i not in self._passed and not self.objects.known[i].by_hand]
-        return [i for i in ids if any(waiting.scores.get(i, 0) < UNSURE * now.scores[i] for waiting in past)]
-
-    def _look_back(self, now: WaitingFrame, fresh: list[int], back_again: list[int]) -> None:
-        """Carry what was found on a frame back over those since the last look, so that it begins where it came in.
-
-        Of those that came back by themselves, masks that SAM is surer of this way take the place of the present ones.
-        """
-        past = self._since_last_look(now)
-        ids = [*fresh, *back_again]
-        if not ids or not past:
-            return
-        back = self.propagator.branch(ids)
-        empty = dict.fromkeys(ids, 0)
-        for waiting in reversed(past):
-            if self._between is not None:
-                self._between()
-            features = self.propagator.embed(waiting.frame.image)
-            masks = back.step(features, waiting.frame.index, not self._reverse)
-            present = {i: logits > 0 for i, logits in waiting.logits.items()}
-            shown = WaitingFrame(waiting.frame)
-            shown.add(masks)
-            for object_id in list(back.banks):
-                visible = object_id in shown.logits and (object_id in back_again or object_id not in present)
-                others = [mask for i, mask in present.items() if i != object_id]
-                if visible and covered(shown.logits[object_id] > 0, others) <= COVERED:
-                    if object_id not in present or shown.scores[object_id] > waiting.scores[object_id]:
-                        waiting.logits[object_id], waiting.scores[object_id] = (
-                            shown.logits[object_id],
-                            shown.scores[object_id],
-                        )
-                        present[object_id] = waiting.logits[object_id] > 0
-                    empty[object_id] = 0
-                else:
-                    empty[object_id] += 1
-                if empty[object_id] >= PATIENCE:
-                    back.remove(object_id)
-            if not back.banks:
-                return
-
-    def _last_words(self) -> None:
-        """At the end, newcomers and those that came back get their look on the last frame; or newcomers the benefit of the doubt."""
-        unsure = self.objects.unsure() - self._undecided
-        late = bool(self.waiting) and self._last_look != self.waiting[-1].frame.time
-        if late and (
-            unsure or self._redetect and self.looks and self._back_again(self.waiting[-1], self.waiting[-1].logits)
-        ):
-            self._look(self.waiting[-1], None)
-            for object_id in (
-                self.objects.unsure() - self._undecided
-            ):  # what is new on the very last frame alone stays out
-                del self.objects.known[object_id]
-            return
-        for object_id in sorted(unsure):
-            self.objects.confirm(object_id)
+    def _backfill(self, now: PendingFrame, begun: list[int], returned: list[int]) -> None:
+        """Propagate what was found on a frame back over those since the last detection run, to where it came in."""
+        past = self._since_last_detection(now)
+        ids = [*begun, *returned]
+        if ids and past:
+            fork = self.propagator.fork(ids)
+            backfill(fork, past[::-1], frozenset(returned), self._options.thresholds, not self._reverse, self._on_frame)

@@ -1,99 +1,215 @@
-"""The objects of a run: what is known of each, and the numbers under which users know them."""
+"""The tracks of a run: what is known of each, and the ids by which users know them."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import count
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from vidseg.tracking.matching import ENOUGH, Known
+from vidseg.tracking.options import THRESHOLDS, Thresholds
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-class Objects:
-    """All objects that were found so far, in view or not.
-
-    Inside, objects go by ids that are given to every detection that prompts a mask; users see numbers, which only
-    confirmed objects have: false alarms leave no gaps.
-
-    Args:
-        by_hand: numbers that the user gives to objects, and what each is called (None: nothing yet).
-        reserved: numbers that no object gets by itself, since others had them before.
+@dataclass
+class Track:
+    """What is known of one object.
 
     Attributes:
-        known: what is known of each object, by id.
-        labels: label of every confirmed object, by number.
-        seen: number of frames in which each was visible, by number.
-        keyframe: number of the frame the first one was found on; None as long as there is none.
+        first_frame: number of the frame on which it was found (its first visible frame may lie before).
+        score_sum: sum of its detection scores, one for each detection run that found it.
+        label_scores: sum of detection scores for every label, also of those that call it something else.
+        embeddings: unit vectors [C] of its appearance, the latest last.
+        user_prompted: the user has pointed at it: no detection replaces its mask, and of two tracks on the same pixels
+            it stays.
+        track_id: what users know it by; None as long as it is tentative, that is not found strongly or more than once.
     """
 
-    def __init__(self, by_hand: Mapping[int, str | None] | None = None, reserved: Iterable[int] = ()):
-        self.known: dict[int, Known] = {}
-        self.labels: dict[int, str] = {}
-        self.seen: dict[int, int] = {}
-        self.keyframe: int | None = None
-        self._next_id = 1
-        self._by_hand = dict(by_hand or {})
-        self._taken = {*self._by_hand, *reserved}
+    first_frame: int
+    score_sum: float = 0.0
+    label_scores: dict[str, float] = field(default_factory=dict)
+    embeddings: deque[Tensor] = field(default_factory=deque)
+    user_prompted: bool = False
+    track_id: int | None = None
 
-    def reserve(self, count: int) -> range:
-        """Ids that nobody has had before."""
-        self._next_id += count
-        return range(self._next_id - count, self._next_id)
+    @property
+    def confirmed(self) -> bool:
+        """Whether it has a track id."""
+        return self.track_id is not None
 
-    def pointed_at(self, number: int, frame: int) -> int:
-        """Id of the object that a user calls `number`; if there is none yet, it begins on this frame."""
-        for object_id, known in self.known.items():
-            if known.number == number:
-                break
-        else:
-            (object_id,) = self.reserve(1)
-            self.known[object_id] = known = Known(frame, evidence=ENOUGH)
-            self._give(known, number)
-        known.by_hand = True
-        known.looks.clear()  # a correction may have put it on something else
-        label = self._by_hand[number]
-        if label is not None:
-            known.votes = Counter({label: float("inf")})  # no detector renames it
-            self.labels[number] = label
-        return object_id
+    @property
+    def label(self) -> str:
+        """The label with the highest score: another one takes over when more speaks for it than for the first."""
+        return max(self.label_scores, key=lambda label: self.label_scores[label], default="object")
 
-    def vote(self, object_id: int, label: str, score: float) -> None:
-        """An object was called something: evidence for a name, not for its being there."""
-        known = self.known[object_id]
-        known.votes[label] += score
-        if known.confirmed:
-            self.labels[known.number] = known.label
 
-    def second(self, object_id: int, label: str, score: float) -> None:
-        """An object was detected once more."""
-        known = self.known[object_id]
-        known.evidence += score
-        self.vote(object_id, label, score)
-        if known.evidence >= ENOUGH:
-            self.confirm(object_id)
+@dataclass(frozen=True)
+class Identity:
+    """How users know a track: its id, its label, and whether they pointed at it."""
 
-    def confirm(self, object_id: int) -> None:
-        """Let a newcomer be an object for good: it gets the next number."""
-        known = self.known[object_id]
-        if known.confirmed:
-            return
-        self._give(
-            known, next(number for number in count(1) if number not in self.labels and number not in self._taken)
+    track_id: int
+    label: str
+    user_prompted: bool = False
+
+
+@dataclass
+class RegistryState:
+    """What a registry holds.
+
+    Attributes:
+        tracks: all tracks so far, in view or not, by internal id.
+        labels: label of every confirmed track, by track id.
+        frames_visible: number of frames on which each was visible, by track id.
+        keyframe: number of the frame the first track was found on; None as long as there is none.
+        next_internal_id: the next one that `reserve` gives out.
+        user_labels: track ids that the user gives to objects, and what each is called (None: nothing yet).
+        reserved_ids: track ids that no new track gets.
+    """
+
+    tracks: dict[int, Track] = field(default_factory=dict)
+    labels: dict[int, str] = field(default_factory=dict)
+    frames_visible: dict[int, int] = field(default_factory=dict)
+    keyframe: int | None = None
+    next_internal_id: int = 1
+    user_labels: dict[int, str | None] = field(default_factory=dict)
+    reserved_ids: frozenset[int] = frozenset()
+
+
+class TrackRegistry:
+    """The only writer of tracks.
+
+    Inside, tracks go by internal ids, which every detection that prompts a mask gets. Users see track ids, which only
+    confirmed tracks have: false alarms leave no gaps.
+
+    Args:
+        user_labels: track ids that the user gives to objects, and what each is called (None: nothing yet).
+        reserved_ids: track ids that no new track gets, since others had them before.
+        thresholds: the constants of the tracker.
+        state: of an earlier registry, to go on with.
+
+    Attributes:
+        state: all that it knows. For reading, and for writing it down.
+    """
+
+    def __init__(
+        self,
+        user_labels: Mapping[int, str | None] | None = None,
+        reserved_ids: Iterable[int] = (),
+        thresholds: Thresholds = THRESHOLDS,
+        state: RegistryState | None = None,
+    ):
+        self.thresholds = thresholds
+        self.state = state or RegistryState(user_labels=dict(user_labels or {}), reserved_ids=frozenset(reserved_ids))
+
+    @property
+    def tracks(self) -> Mapping[int, Track]:
+        """All tracks by internal id, to read."""
+        return MappingProxyType(self.state.tracks)
+
+    def copy(self) -> TrackRegistry:
+        """A registry of its own with the same tracks, to try out what would become of them."""
+        tracks = {
+            i: replace(track, label_scores=dict(track.label_scores), embeddings=track.embeddings.copy())
+            for i, track in self.state.tracks.items()
+        }
+        state = replace(
+            self.state, tracks=tracks, labels=dict(self.state.labels), frames_visible=dict(self.state.frames_visible)
         )
+        return TrackRegistry(thresholds=self.thresholds, state=state)
 
-    def _give(self, known: Known, number: int) -> None:
-        known.number = number
-        self.labels[number], self.seen[number] = known.label, 0
-        self.keyframe = known.born if self.keyframe is None else self.keyframe
+    # -- reading -------------------------------------------------------------------------------------------------------
 
-    def unsure(self) -> set[int]:
-        """Ids of newcomers that wait for their second look."""
-        return {i for i, known in self.known.items() if not known.confirmed}
+    def tentative(self) -> set[int]:
+        """Internal ids of tracks that wait for their second detection."""
+        return {i for i, track in self.tracks.items() if not track.confirmed}
 
-    def by_hand(self) -> set[int]:
-        """Ids of those that the user has pointed at."""
-        return {i for i, known in self.known.items() if known.by_hand}
+    def identities(self) -> dict[int, Identity]:
+        """How users know each confirmed track, by internal id."""
+        return {
+            i: Identity(track.track_id, track.label, track.user_prompted)
+            for i, track in self.tracks.items()
+            if track.track_id is not None
+        }
 
-    def numbers(self) -> dict[int, int]:
-        """Number of every confirmed object by id."""
-        return {i: known.number for i, known in self.known.items() if known.confirmed}
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def reserve(self, number: int) -> range:
+        """Internal ids that no track had before."""
+        first = self.state.next_internal_id
+        self.state.next_internal_id += number
+        return range(first, first + number)
+
+    def create(self, internal_id: int, first_frame: int, label: str, score: float) -> None:
+        """Begin a tentative track."""
+        self.state.tracks[internal_id] = Track(first_frame, score, {label: score})
+
+    def prompt(self, track_id: int, frame: int) -> int:
+        """Note that the user points at an object, by its track id; a new one's track begins on this frame.
+
+        Returns:
+            Its internal id.
+        """
+        known = (i for i, track in self.tracks.items() if track.track_id == track_id)
+        internal_id = next(known, None)
+        if internal_id is None:
+            (internal_id,) = self.reserve(1)
+            track = Track(frame, score_sum=self.thresholds.confirm_score_sum)
+            self.state.tracks[internal_id] = track
+            self._name(track, track_id)
+        track = self.state.tracks[internal_id]
+        track.user_prompted = True
+        track.embeddings.clear()  # a correction may have moved it to something else
+        label = self.state.user_labels[track_id]
+        if label is not None:
+            track.label_scores = {label: float("inf")}  # no detector renames it
+            self.state.labels[track_id] = label
+        return internal_id
+
+    def add_label(self, internal_id: int, label: str, score: float) -> None:
+        """Count a detection as evidence for a label, not for the object being there."""
+        track = self.state.tracks[internal_id]
+        track.label_scores[label] = track.label_scores.get(label, 0.0) + score
+        if track.track_id is not None:
+            self.state.labels[track.track_id] = track.label
+
+    def add_detection(self, internal_id: int, label: str, score: float) -> None:
+        """Count one more detection of a track; enough of them confirm it."""
+        track = self.state.tracks[internal_id]
+        track.score_sum += score
+        self.add_label(internal_id, label, score)
+        if track.score_sum >= self.thresholds.confirm_score_sum:
+            self.confirm(internal_id)
+
+    def add_embedding(self, internal_id: int, embedding: Tensor) -> None:
+        """Remember how a track looked on a frame."""
+        embeddings = self.state.tracks[internal_id].embeddings
+        embeddings.append(embedding)
+        while len(embeddings) > self.thresholds.embeddings_kept:
+            embeddings.popleft()
+
+    def confirm(self, internal_id: int) -> None:
+        """Give a tentative track the next free track id."""
+        track = self.state.tracks[internal_id]
+        if track.confirmed:
+            return
+        taken = self.state.labels.keys() | self.state.user_labels.keys() | self.state.reserved_ids
+        self._name(track, next(number for number in count(1) if number not in taken))
+
+    def discard(self, internal_id: int) -> None:
+        """Forget a track that turned out to be a false alarm."""
+        del self.state.tracks[internal_id]
+
+    def count_visible(self, track_ids: Iterable[int]) -> None:
+        """Count one more frame for each track that is visible on it."""
+        for track_id in track_ids:
+            self.state.frames_visible[track_id] += 1
+
+    def _name(self, track: Track, track_id: int) -> None:
+        track.track_id = track_id
+        self.state.labels[track_id], self.state.frames_visible[track_id] = track.label, 0
+        if self.state.keyframe is None:
+            self.state.keyframe = track.first_frame

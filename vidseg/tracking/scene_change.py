@@ -2,34 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import cv2
 import numpy as np
 
-SIDE = 256  # pixels of the longer side that are compared; more would only cost time
+from vidseg.tracking.options import THRESHOLDS, Thresholds
 
 
-class SceneCuts:
-    """Says of each frame of a clip, given in order, whether a new scene begins with it."""
+@dataclass
+class SceneChangeState:
+    """What is remembered of the frames so far.
 
-    def __init__(self, frame_rate: float | Fraction):
+    Attributes:
+        frame_rate: of the clip, in frames/s.
+        previous: [h, w, 3] uint8 BGR, the last frame in small; None before the first.
+        count: how many frames there were.
+    """
+
+    frame_rate: float
+    previous: np.ndarray | None = None
+    count: int = 0
+
+
+class SceneChangeDetector:
+    """Says of each frame of a clip, given in order, whether a new scene begins with it.
+
+    Args:
+        frame_rate: of the clip, in frames/s.
+        thresholds: `scene_change_side`.
+        state: of an earlier detector, to go on with.
+
+    Attributes:
+        state: all that it knows. For reading, and for writing it down.
+    """
+
+    def __init__(
+        self,
+        frame_rate: float | Fraction,
+        thresholds: Thresholds = THRESHOLDS,
+        state: SceneChangeState | None = None,
+    ):
         from scenedetect.detectors import ContentDetector
 
-        self._frame_rate = float(frame_rate)
-        # Its filter would report a cut some frames late by default, or merge two that are close: here each counts.
+        self.state = state or SceneChangeState(float(frame_rate))
+        self._side = thresholds.scene_change_side
+        # Its filter would report a change some frames late by default, or merge two that are close: here each counts.
+        # With a length of 1 the filter passes every change on at once, so the last frame is all there is to remember.
         self._detector = ContentDetector(min_scene_len=1)
-        self._number = 0
+        if self.state.previous is not None:
+            self._detector.process_frame(self._timecode(self.state.count - 1), self.state.previous)
 
     def begins(self, image: np.ndarray) -> bool:
-        """image: [H, W, 3] uint8 RGB."""
+        """Whether a new scene begins with an image [H, W, 3] uint8 RGB."""
+        height, width = image.shape[:2]
+        # Very thin images keep a row.
+        size = [max(1, round(side * self._side / max(height, width))) for side in (width, height)]
+        small = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
+        timecode = self._timecode(self.state.count)
+        self.state.previous, self.state.count = small, self.state.count + 1
+        return bool(self._detector.process_frame(timecode, small))
+
+    def _timecode(self, number: int):
         from scenedetect import FrameTimecode
 
-        height, width = image.shape[:2]
-        size = [
-            max(1, round(side * SIDE / max(height, width))) for side in (width, height)
-        ]  # very thin ones keep a row
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        timecode = FrameTimecode(self._number, self._frame_rate)
-        self._number += 1
-        return bool(self._detector.process_frame(timecode, cv2.cvtColor(small, cv2.COLOR_RGB2BGR)))
+        return FrameTimecode(number, self.state.frame_rate)
