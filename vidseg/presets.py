@@ -1,4 +1,4 @@
-"""Preset names and where their checkpoints are: in the package, in the hub's cache on disk, or on the hub."""
+"""The presets, and where their checkpoints are: in the package, in the hub's cache on disk, or on the hub."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 from vidseg.errors import ModelError
 
 PACKAGE = Path(__file__).parent
-# Files of a transformers checkpoint that are read; the hub's copies of other formats stay where they are.
-DETECTOR_FILES = ["*.json", "*.txt", "model.safetensors"]
-HUB_PATIENCE = 3.0  # seconds to wait for the hub's first answer; its own client would retry for 23 s a file
+DETECTOR_FILES = ["*.json", "*.txt", "model.safetensors"]  # what is read of a transformers checkpoint
+HUB_TIMEOUT = 3.0  # seconds to wait for the hub's first answer; its own client would retry for 23 s a file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """A pair of checkpoints.
 
     Attributes:
+        name: what `--model` and `vidseg.load` call it.
         sam: folder in the package, or hub id of a SAM 2.1 checkpoint in Meta's format.
         detector: folder in the package, or hub id of a Grounding DINO checkpoint.
-        megabytes: what is downloaded for both, rounded.
+        megabytes: size of both downloads, rounded.
         note: what it is for, in a few words.
-        sharpen: whether outlines are moved to edges in the picture unless asked otherwise. For those who draw coarse masks.
+        sharpen: whether outlines move to edges in the picture unless the user says otherwise; for coarse masks.
     """
 
     name: str
@@ -34,67 +34,93 @@ class Preset:
     sharpen: bool = False
 
 
+DINO_TINY, DINO_BASE = "IDEA-Research/grounding-dino-tiny", "IDEA-Research/grounding-dino-base"
 PRESETS = {
     preset.name: preset
     for preset in (
         Preset(
-            "demo", "demo/sam", "demo/detector", 0, "bundled; knows a made-up world of emoji and no other", sharpen=True
+            name="demo",
+            sam="demo/sam",
+            detector="demo/detector",
+            megabytes=0,
+            note="bundled; knows a made-up world of emoji and no other",
+            sharpen=True,
         ),
-        Preset("tiny", "facebook/sam2.1-hiera-tiny", "IDEA-Research/grounding-dino-tiny", 846, "fastest"),
-        Preset("small", "facebook/sam2.1-hiera-small", "IDEA-Research/grounding-dino-tiny", 874, "default"),
+        Preset(name="tiny", sam="facebook/sam2.1-hiera-tiny", detector=DINO_TINY, megabytes=846, note="fastest"),
+        Preset(name="small", sam="facebook/sam2.1-hiera-small", detector=DINO_TINY, megabytes=874, note="default"),
         Preset(
-            "base-plus",
-            "facebook/sam2.1-hiera-base-plus",
-            "IDEA-Research/grounding-dino-base",
-            1256,
-            "better boxes and masks",
+            name="base-plus",
+            sam="facebook/sam2.1-hiera-base-plus",
+            detector=DINO_BASE,
+            megabytes=1256,
+            note="better boxes and masks",
         ),
         Preset(
-            "large", "facebook/sam2.1-hiera-large", "IDEA-Research/grounding-dino-base", 1831, "best masks, slowest"
+            name="large",
+            sam="facebook/sam2.1-hiera-large",
+            detector=DINO_BASE,
+            megabytes=1831,
+            note="best masks, slowest",
         ),
     )
 }
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name. Raises ModelError for any other name."""
+    """The preset of that name.
+
+    Raises:
+        ModelError: there is none.
+    """
     if name not in PRESETS:
         raise ModelError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
 def locate_sam(source: str) -> Path:
-    """Where a SAM 2 checkpoint is on disk, downloaded if need be.
+    """Path of a SAM 2 checkpoint on this disk, downloaded if need be.
 
     Args:
         source: a local file or folder, a folder of the package, or a hub id.
+
+    Raises:
+        ModelError: there is no such file, or the hub cannot be reached or does not have it.
     """
-    local = local_path(source)
-    if local is not None:
-        return local
-    return Path(from_hub(source, sam_file(source)))
+    local = find_local(source)
+    return local if local is not None else Path(find_or_download(source, sam_file(source)))
 
 
 def locate_detector(source: str) -> Path:
-    """Folder of a Grounding DINO checkpoint on disk, downloaded if need be. Arguments as for `locate_sam`."""
-    local = local_path(source)
-    return local if local is not None else Path(from_hub(source))
+    """Folder of a Grounding DINO checkpoint on this disk, downloaded if need be.
+
+    Args:
+        source: a local folder, a folder of the package, or a hub id.
+
+    Raises:
+        ModelError: there is no such folder, or the hub cannot be reached or does not have it.
+    """
+    local = find_local(source)
+    return local if local is not None else Path(find_or_download(source))
 
 
-def local_path(source: str) -> Path | None:
-    """The file or folder that `source` names, or None if it reads as a hub id.
+def find_local(source: str) -> Path | None:
+    """The file or folder that `source` names, or None if it is a hub id.
 
-    A hub id is "owner/name"; whatever exists on disk, starts like a path or has a checkpoint's extension is a path.
+    A hub id is "owner/name". Whatever exists on disk, looks like a path or ends like a checkpoint file is a path.
+
+    Raises:
+        ModelError: it is a path, and there is nothing.
     """
     bundled = PACKAGE / source
-    if source in {part for p in PRESETS.values() for part in (p.sam, p.detector)} and bundled.is_dir():
+    if source in {part for pair in PRESETS.values() for part in (pair.sam, pair.detector)} and bundled.is_dir():
         return bundled
     path = Path(source).expanduser()
-    if source and os.path.exists(path):  # not path.exists(), which raises where a name is too long
+    if source and os.path.exists(path):  # Path.exists() raises if a name is too long
         return path
     if path.suffix in {".pt", ".pth", ".safetensors"} or not is_hub_id(source):
         raise ModelError(
-            f"{source}: no such checkpoint; give an existing file or folder, or a hub id such as facebook/sam2.1-hiera-tiny"
+            f"{source}: no such checkpoint; give an existing file or folder, "
+            "or a hub id such as facebook/sam2.1-hiera-tiny"
         )
     return None
 
@@ -113,47 +139,62 @@ def is_hub_id(source: str) -> bool:
 
 def sam_file(hub_id: str) -> str:
     """Name of the checkpoint file in Meta's repositories: facebook/sam2.1-hiera-tiny → sam2.1_hiera_tiny.pt."""
-    return hub_id.split("/")[-1].replace("-", "_") + ".pt"
+    return hub_id.rpartition("/")[2].replace("-", "_") + ".pt"
 
 
 def on_disk(preset: Preset) -> bool:
     """Whether both checkpoints of a preset can be loaded without the network."""
-    sam = local_path(preset.sam) or cached(preset.sam, sam_file(preset.sam))
-    return sam is not None and (local_path(preset.detector) or cached(preset.detector)) is not None
+    sam = find_local(preset.sam) or find_cached(preset.sam, sam_file(preset.sam))
+    return sam is not None and (find_local(preset.detector) or find_cached(preset.detector)) is not None
 
 
-def cached(hub_id: str, file: str | None = None) -> str | None:
-    """Path of a hub checkpoint (one file, or the detector's folder) in the local cache, None if it is not (wholly) there."""
-    from huggingface_hub import hf_hub_download, snapshot_download
+def find_cached(hub_id: str, file: str | None = None) -> str | None:
+    """Path of a hub checkpoint in the local cache.
+
+    Args:
+        hub_id: the repository.
+        file: the one file to look for; None: the folder with all DETECTOR_FILES.
+
+    Returns:
+        The path, or None if the cache lacks the checkpoint or a part of it.
+    """
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        if file:
-            return hf_hub_download(hub_id, file, local_files_only=True)
-        hf_hub_download(hub_id, "model.safetensors", local_files_only=True)
-        return snapshot_download(hub_id, allow_patterns=DETECTOR_FILES, local_files_only=True)
+        if file is None:  # the hub's client takes a folder for complete that lacks its weights
+            get_from_hub(hub_id, "model.safetensors", local_files_only=True)
+        return get_from_hub(hub_id, file, local_files_only=True)
     except LocalEntryNotFoundError:
         return None
 
 
-def from_hub(hub_id: str, file: str | None = None) -> str:
-    """Path of a hub checkpoint (one file, or the detector's folder) after downloading what is not cached.
+def find_or_download(hub_id: str, file: str | None = None) -> str:
+    """Path of a hub checkpoint, downloaded if it is not in the cache. Arguments as for `find_cached`.
 
     Raises:
         ModelError: the hub cannot be reached, or has no such checkpoint.
     """
-    found = cached(hub_id, file)
+    found = find_cached(hub_id, file)
     if found is not None:
         return found
     import httpx
-    from huggingface_hub import hf_hub_download, snapshot_download
 
-    probe_hub(hub_id)
+    check_hub(hub_id)
     try:
-        return hf_hub_download(hub_id, file) if file else snapshot_download(hub_id, allow_patterns=DETECTOR_FILES)
+        return get_from_hub(hub_id, file)
     except (httpx.HTTPError, OSError) as error:  # the hub's own errors are among these
         reason = (str(error).splitlines() or ["?"])[0]
         raise ModelError(f"{hub_id}: could not be downloaded ({reason}); check the name, or {ELSEWHERE}") from None
+
+
+def get_from_hub(hub_id: str, file: str | None, *, local_files_only: bool = False) -> str:
+    """Path of one file of a hub repository, or of the folder with DETECTOR_FILES; errors are the hub client's own."""
+    # Their signatures name tqdm, which has no types.
+    from huggingface_hub import hf_hub_download, snapshot_download  # pyright: ignore[reportUnknownVariableType]
+
+    if file is not None:
+        return hf_hub_download(hub_id, file, local_files_only=local_files_only)
+    return snapshot_download(hub_id, allow_patterns=DETECTOR_FILES, local_files_only=local_files_only)
 
 
 ELSEWHERE = (
@@ -162,19 +203,23 @@ ELSEWHERE = (
 )
 
 
-def probe_hub(hub_id: str) -> None:
-    """Ask the hub for one answer before starting a download that would retry a dead network for minutes."""
-    from threading import Thread
+def check_hub(hub_id: str) -> None:
+    """Wait shortly for one answer of the hub, because a download retries a dead network for minutes.
+
+    Raises:
+        ModelError: there is no answer; `hub_id` is what the message says is missing.
+    """
+    from threading import Event, Thread
 
     import httpx
     from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
 
-    answered = []
+    answered = Event()
 
     def ask() -> None:
         try:
-            httpx.head(ENDPOINT, timeout=HUB_PATIENCE, follow_redirects=False)
-            answered.append(True)
+            httpx.head(ENDPOINT, timeout=HUB_TIMEOUT, follow_redirects=False)
+            answered.set()
         except Exception:  # the network's, a malformed HF_ENDPOINT's, a proxy's that httpx cannot use
             pass
 
@@ -182,6 +227,6 @@ def probe_hub(hub_id: str) -> None:
         # In a thread, because looking up a name has no time limit of its own.
         asker = Thread(target=ask, daemon=True)
         asker.start()
-        asker.join(HUB_PATIENCE + 0.5)
-    if not answered:
+        asker.join(HUB_TIMEOUT + 0.5)
+    if not answered.is_set():
         raise ModelError(f"{hub_id}: not on this disk, and the model hub cannot be reached; {ELSEWHERE}")

@@ -19,21 +19,15 @@ import supervision as sv
 from click.testing import CliRunner
 
 import vidseg
+from tests.commands.test_main import INTERRUPTIBLE
 from tests.support.clips import make_clip
-from vidseg.commands.jobs import in_folder, jobs_for, named
+from vidseg.commands.clip_tasks import clips_in, result_name, tasks_for
 from vidseg.commands.main import main
 from vidseg.io.clip import Clip
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 DEMO = ("--model", "demo", "--device", "cpu")
 CAT = "1%,58%,19%,94%"  # on the first frame of the park
-
-
-@pytest.fixture(scope="module", autouse=True)
-def whole_libraries():
-    """Import them before the command does, which would leave out parts that other tests in this process want."""
-    import scipy.interpolate  # noqa: F401
-    import scipy.spatial  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +113,7 @@ def test_a_bad_clip_does_not_stop_the_others(clips):
     ]
     first, second = done.stderr.strip().splitlines()
     assert "cat3.mp4" in first and "nothing was exported" in second
-    assert [Path(clip).name for clip in in_folder(str(clips))] == [
+    assert [Path(clip).name for clip in clips_in(str(clips))] == [
         "cat2.mkv",
         "cat3.mp4",
         "cat10.mkv",
@@ -142,32 +136,36 @@ def test_one_clip_with_an_export(clips):
 
 
 def test_names():
-    assert named("a/b.mp4") == Path("a/b.mp4") and named("-") == Path("pipe") and named("0") == Path("camera-0")
-    assert named("rtsp://user:secret@host:554/live/door.sdp?x=1") == Path("door-sdp-x-1") and named(
+    assert (
+        result_name("a/b.mp4") == Path("a/b.mp4")
+        and result_name("-") == Path("pipe")
+        and result_name("0") == Path("camera-0")
+    )
+    assert result_name("rtsp://user:secret@host:554/live/door.sdp?x=1") == Path("door-sdp-x-1") and result_name(
         "http://host/"
     ) == Path("host")
-    assert named("rtsp://admin:secret@192.168.1.10:554") == Path("192-168-1-10-554")  # no password in a name
-    assert named("/dev/video0") == Path("video0")
+    assert result_name("rtsp://admin:secret@192.168.1.10:554") == Path("192-168-1-10-554")  # no password in a name
+    assert result_name("/dev/video0") == Path("video0")
 
 
 def test_outputs_that_several_clips_cannot_share(tmp_path):
     with pytest.raises(click.UsageError, match="--tracks names one file"):
-        jobs_for(["a.mp4", "b.mp4"], None, Path("t.jsonl"), True)
+        tasks_for(["a.mp4", "b.mp4"], None, Path("t.jsonl"), True)
     with pytest.raises(click.UsageError, match="would have one name"):
-        jobs_for(["a/x.mp4", "b/x.mp4"], tmp_path, None, True)
-    assert [job.tracks_path for job in jobs_for(["a/x.mp4", "b/x.mp4"], None, None, True)] == [
+        tasks_for(["a/x.mp4", "b/x.mp4"], tmp_path, None, True)
+    assert [task.tracks_path for task in tasks_for(["a/x.mp4", "b/x.mp4"], None, None, True)] == [
         Path("a/x.tracks.jsonl"),
         Path("b/x.tracks.jsonl"),
     ]
 
 
 def test_clips_that_differ_in_their_suffix_alone_keep_it():
-    jobs = jobs_for(["a/x.mp4", "a/x.mov", "a/y.mp4"], None, None, True)
-    assert [job.tracks_path.name for job in jobs] == ["x.mp4.tracks.jsonl", "x.mov.tracks.jsonl", "y.tracks.jsonl"]
+    tasks = tasks_for(["a/x.mp4", "a/x.mov", "a/y.mp4"], None, None, True)
+    assert [task.tracks_path.name for task in tasks] == ["x.mp4.tracks.jsonl", "x.mov.tracks.jsonl", "y.tracks.jsonl"]
 
 
 def test_a_clip_given_twice_is_tracked_once(clips):
-    assert [Path(job.clip).name for job in jobs_for([str(clips), str(clips / "cat2.mkv")], None, None, True)] == [
+    assert [Path(task.source).name for task in tasks_for([str(clips), str(clips / "cat2.mkv")], None, None, True)] == [
         "cat2.mkv",
         "cat10.mkv",
     ]
@@ -175,13 +173,13 @@ def test_a_clip_given_twice_is_tracked_once(clips):
 
 def test_a_folder_of_images_is_one_clip_whatever_else_is_in_it(clips):
     (clips / "0001.png").write_bytes(b"")
-    assert in_folder(str(clips)) == [str(clips)]
+    assert clips_in(str(clips)) == [str(clips)]
 
 
 def test_a_folder_with_one_clip_and_a_new_output_folder(clips, tmp_path):
     (clips / "cat10.mkv").unlink()
-    (job,) = jobs_for([str(clips)], tmp_path / "new", None, True)
-    assert job.tracks_path == tmp_path / "new/cat2.tracks.jsonl" and (tmp_path / "new").is_dir()
+    (task,) = tasks_for([str(clips)], tmp_path / "new", None, True)
+    assert task.tracks_path == tmp_path / "new/cat2.tracks.jsonl" and (tmp_path / "new").is_dir()
 
 
 def test_no_result_replaces_what_is_read(clips):
@@ -206,7 +204,7 @@ def test_ctrl_c_ends_a_source_that_has_fallen_silent(tmp_path):
     command = [
         sys.executable,
         "-c",
-        "from vidseg.commands.main import main; main()",
+        INTERRUPTIBLE,
         "track",
         "fifo",
         "--box",
@@ -219,9 +217,6 @@ def test_ctrl_c_ends_a_source_that_has_fallen_silent(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.default_int_handler
-        ),  # even where the tests run in the background
     )
     with open(tmp_path / "fifo", "wb") as pipe:
         pipe.write(whole[: len(whole) * 3 // 4])
@@ -248,7 +243,7 @@ def test_pipe(park, tmp_path):
     code = "from vidseg.commands.main import main; main()"
     command = [sys.executable, "-c", code, "track", "-", "--prompt", "cat", "--keyframe", "3", *DEMO]
     with open(park, "rb") as stream:
-        done = subprocess.run(command, stdin=stream, cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(command, stdin=stream, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert files(tmp_path) == ["pipe.tracked.mp4", "pipe.tracks.jsonl"]
     frames = list(vidseg.read_tracks(tmp_path / "pipe.tracks.jsonl"))
@@ -267,10 +262,8 @@ def test_pipe(park, tmp_path):
 )
 def test_what_is_read_once_is_tracked_forwards_alone(park, tmp_path, prompts, expected):
     os.mkfifo(tmp_path / "fifo")
-    writer = threading.Thread(
-        target=lambda: shutil.copyfileobj(open(park, "rb"), open(tmp_path / "fifo", "wb")), daemon=True
-    )
-    writer.start()
+    content = Path(park).read_bytes()
+    threading.Thread(target=(tmp_path / "fifo").write_bytes, args=(content,), daemon=True).start()
     run = vidseg.load("demo", device="cpu").track(tmp_path / "fifo", **prompts)
     assert [len(frame.detections) for frame in run] == expected
     assert run.keyframe == (2 if any(expected) else None)

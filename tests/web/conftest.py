@@ -4,11 +4,13 @@ import functools
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
 import vidseg
+from vidseg.io.clip import Clip
 from vidseg.web.app import create_app
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -21,7 +23,7 @@ with warnings.catch_warnings():
 @pytest.fixture(scope="session")
 def model():
     model = vidseg.load("demo")
-    model.detector  # as `vidseg serve` does: a first request should not wait until it is loaded
+    _ = model.detector  # as `vidseg serve` does: a first request should not wait until it is loaded
     return model
 
 
@@ -41,11 +43,11 @@ def begin(client) -> str:
     return f"/api/sessions/{client.post('/api/sessions').json()['session']}"
 
 
-def run(client, visitor: str, job: str) -> tuple[list[dict], dict]:
+def run(client, visitor: str, job: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Listen to a job to its end. Returns its frames, and what it is then."""
     import json
 
-    frames, end, event = [], None, ""
+    frames, end, event = [], {}, ""
     with client.stream("GET", f"{visitor}/jobs/{job}/events") as answer:
         for line in answer.iter_lines():
             key, _, value = line.partition(": ")
@@ -65,7 +67,7 @@ def beginning_of_park(frames: int) -> bytes:
     with av.open(packed, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast", "crf": "18"})
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for frame in vidseg.io.clip.Clip(SAMPLES / "park.mp4").frames(end=(frames - 0.5) / 24):
+        for frame in Clip(SAMPLES / "park.mp4").frames(end=(frames - 0.5) / 24):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")))
         container.mux(stream.encode())
     return packed.getvalue()

@@ -10,28 +10,35 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import vidseg
 from tests.web.conftest import SAMPLES, TestClient, begin, beginning_of_park, run
+from vidseg.io.clip import Clip
 from vidseg.tracks.file import read_tracks
 from vidseg.tracks.rle import decode_mask
 from vidseg.web.app import create_app
 from vidseg.web.jobs import Job
-from vidseg.web.sessions import ROOT
+from vidseg.web.sessions import FOLDER_PREFIX
 
 
 def truth(name: str, index: int) -> dict[str, list[np.ndarray]]:
     """True masks of a sample's frame, by label."""
     found = next(frame for frame in read_tracks(SAMPLES / f"{name}.truth.jsonl") if frame.index == index).detections
     masks = {}
-    for label, mask in zip(found.data["class_name"], found.mask):
-        masks.setdefault(str(label), []).append(mask)
+    for _, mask, *_, data in found:
+        masks.setdefault(str(data["class_name"]), []).append(mask)
     return masks
 
 
 def iou(code: dict, mask: np.ndarray) -> float:
     other = decode_mask(code)
     return (other & mask).sum() / (other | mask).sum()
+
+
+def decoded(content: bytes) -> np.ndarray:
+    """A picture: grey, RGB or RGBA."""
+    return np.asarray(Image.open(io.BytesIO(content)))
 
 
 def test_the_api_describes_itself(client):
@@ -65,13 +72,11 @@ def test_clicks_are_the_same_as_in_python(client, visitor, model):
 def test_any_frame_of_a_clip(client, visitor):
     media = client.post(f"{visitor}/samples/park.mp4").json()["media"]
     frames = {
-        frame.index: frame.image
-        for frame in vidseg.io.clip.Clip(SAMPLES / "park.mp4").frames()
-        if frame.index in (0, 7, 100, 191)
+        frame.index: frame.image for frame in Clip(SAMPLES / "park.mp4").frames() if frame.index in (0, 7, 100, 191)
     }
     for index in (100, 7, 0, 191, 7):
         answer = client.get(f"{visitor}/media/{media}/frames/{index}")
-        picture = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+        picture = decoded(answer.content)
         assert np.abs(picture.astype(int) - frames[index]).mean() < 4
     assert client.get(f"{visitor}/media/{media}/frames/192").status_code == 416
     assert client.get(f"{visitor}/media/{media}/frames/-1").status_code == 416
@@ -79,7 +84,8 @@ def test_any_frame_of_a_clip(client, visitor):
 
 def upload_park(client, visitor, frames: int) -> str:
     """Path of the first frames of the park."""
-    return f"{visitor}/media/{client.post(f'{visitor}/media?name=park.mp4', content=beginning_of_park(frames)).json()['media']}"
+    answer = client.post(f"{visitor}/media?name=park.mp4", content=beginning_of_park(frames))
+    return f"{visitor}/media/{answer.json()['media']}"
 
 
 def test_tracking_correcting_and_taking_away(client, visitor):
@@ -126,13 +132,8 @@ def test_tracking_correcting_and_taking_away(client, visitor):
         assert answer.status_code == 200 and f'filename="{name}"' in answer.headers["content-disposition"]
         if kind == "masks":
             archive = zipfile.ZipFile(io.BytesIO(answer.content))
-            mask = (
-                cv2.imdecode(
-                    np.frombuffer(archive.read(f"mask-{cat['id']}/000040.png"), np.uint8), cv2.IMREAD_GRAYSCALE
-                )
-                > 0
-            )
-            assert np.array_equal(mask, decode_mask(cat["mask"]))
+            mask = decoded(archive.read(f"mask-{cat['id']}/000040.png"))
+            assert np.array_equal(mask > 0, decode_mask(cat["mask"]))
 
 
 def result(client, visitor, place, **wanted) -> tuple[str, bytes]:
@@ -182,14 +183,14 @@ def test_results_of_a_clip_are_made_as_render_and_export_do(client, visitor, sho
     )
     assert name == "park.tracked.gif"
     (tmp_path / name).write_bytes(content)
-    first = next(iter(vidseg.io.clip.Clip(tmp_path / name).frames())).image
+    first = next(iter(Clip(tmp_path / name).frames())).image
     assert first.shape[:2] == (90, 320) and np.abs(first[2:20, 300:318].astype(int) - (255, 0, 0)).max() < 40
     picture = cv2.imencode(".png", np.full((60, 80, 3), (0, 200, 0), np.uint8))[1].tobytes()
     green = client.post(f"{visitor}/media?name=green.png", content=picture).json()["media"]
     name, content = result(
         client, visitor, place, kind="overlay", drawing={"background_image": green, "file": "png", "frame": 7}
     )
-    still = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    still = decoded(content)
     assert name == "park.frame7.png" and still.shape[:2] == (360, 640) and (still[5, 630] == (0, 200, 0)).all()
     assert (
         client.post(f"{place}/results", json={"kind": "overlay", "drawing": {"background_image": "none"}}).status_code
@@ -216,7 +217,7 @@ def test_a_correction_that_is_cancelled_at_once_keeps_the_tracks(client, visitor
     place = short
     before = result(client, visitor, place, kind="tracks")[1]
     server = client.app.state.server
-    with server.turns.turn():  # the run waits for it
+    with server.model_lock.hold():  # the run waits for it
         job = client.post(f"{place}/track", json={"from_frame": 10, "prompts": {"10": [CAT]}}).json()["job"]
         until(lambda: client.get(f"{visitor}/jobs/{job}").json()["state"] == "running")
         client.delete(f"{visitor}/jobs/{job}")
@@ -238,7 +239,7 @@ def test_results_of_an_image_have_what_is_on_the_page(client, visitor):
         assert run(client, visitor, job)[1]["file"] == name
         content = client.get(f"{visitor}/jobs/{job}/file").content
         if kind == "cutout":
-            alpha = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)[..., 3]
+            alpha = decoded(content)[..., 3]
             assert np.array_equal(alpha > 127, np.any([decode_mask(one["mask"]) for one in objects], 0))
         if kind == "coco":
             assert {category["name"] for category in json.loads(content)["categories"]} == {"notebook", "cup"}
@@ -317,7 +318,7 @@ def test_other_names_of_this_machine_are_refused(model):
 
 
 def test_idle_sessions_and_their_files_go(model):
-    app = create_app(model, idle_s=0.4)
+    app = create_app(model, idle_s=2.0)
     with TestClient(app) as client:
         visitor, folder = begin(client), app.state.server.sessions.folder
         media = client.post(f"{visitor}/samples/desk.png").json()["media"]
@@ -333,8 +334,10 @@ def test_what_a_killed_server_left_behind_is_removed(model, tmp_path, monkeypatc
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     gone = os.spawnlp(os.P_NOWAIT, "true", "true")
     os.waitpid(gone, 0)
-    left, other, own = (tmp_path / f"{ROOT}{name}" for name in (f"{gone}-abc", "holiday-photos", f"{os.getppid()}-abc"))
-    same = tmp_path / f"{ROOT}{os.getpid()}-abc"  # of a container that was killed: the next one has its number
+    left, other, own = (
+        tmp_path / f"{FOLDER_PREFIX}{name}" for name in (f"{gone}-abc", "holiday-photos", f"{os.getppid()}-abc")
+    )
+    same = tmp_path / f"{FOLDER_PREFIX}{os.getpid()}-abc"  # of a container that was killed: the next one has its number
     for folder in (left, other, own, same):
         folder.mkdir()
     with TestClient(create_app(model)) as client:

@@ -129,7 +129,10 @@ def test_three_clicks_and_undo(page):
     click(page, *middle(true["lamp"][0]), modifiers=["Shift"])
     third = painted(page, 1)
     assert len(ids(page)) == 1 and iou(third, true["book"][0]) > 0.6
-    near = lambda one, other: iou(one, other) > 0.99  # the dots of the clicks are painted over
+
+    def near(one, other):
+        return iou(one, other) > 0.99  # the dots of the clicks are painted over
+
     page.click("#undo")
     page.wait_for_function("vidseg.state.history.length === 2")
     assert near(painted(page, 1), second)
@@ -238,7 +241,7 @@ def test_a_cancelled_run(page, monkeypatch):
     told = Job.progress
 
     def wait_for_the_visitor(job, done, total):
-        until(lambda: job._cancelled.is_set())
+        until(job._cancelled.is_set)
         told(job, done, total)
 
     monkeypatch.setattr(Job, "progress", wait_for_the_visitor)

@@ -5,10 +5,11 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
-from fastapi import HTTPException
+from fastapi import HTTPException, Request
 from PIL import Image
 
 from vidseg.web import limits
@@ -16,7 +17,9 @@ from vidseg.web.uploads import receive
 
 
 def png(width: int, height: int, data: bytes) -> bytes:
-    chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
@@ -51,7 +54,7 @@ SDP = (
         (b"\x89PNG\r\n\x1a\n" + bytes(40), 415),
         (png(9, 9, b"broken"), 422),
     ],
-    ids="empty text bomb playlist concat sdp pdf svg header-of-a-png damaged-png".split(),
+    ids=["empty", "text", "bomb", "playlist", "concat", "sdp", "pdf", "svg", "header-of-a-png", "damaged-png"],
 )
 def test_wrong_files(client, visitor, content, code):
     answer = client.post(f"{visitor}/media?name=holiday.mp4", content=content)
@@ -94,7 +97,7 @@ def test_paths_do_not_leave_the_page(client, path):
 
 
 def test_too_many_bytes(client, visitor, monkeypatch):
-    monkeypatch.setattr(limits, "BYTES", 1000)
+    monkeypatch.setattr(limits, "UPLOAD_BYTES", 1000)
     assert client.post(f"{visitor}/media", content=bytes(1001)).status_code == 413
 
     def without_length():
@@ -143,9 +146,9 @@ def test_recordings_that_do_not_say_how_long_they_are(client, visitor, monkeypat
 
 def test_uploads_at_the_same_time_share_the_bounds(client, visitor, monkeypatch):
     session = client.app.state.server.sessions.find(visitor.split("/")[-1])
-    monkeypatch.setattr(limits, "STORED", limits.BYTES + 500)
+    monkeypatch.setattr(limits, "SESSION_BYTES", limits.UPLOAD_BYTES + 500)
     with session.receiving() as first, session.receiving() as second:
-        assert (first, second) == (limits.BYTES, 500) and session.busy
+        assert (first, second) == (limits.UPLOAD_BYTES, 500) and session.busy
     monkeypatch.setattr(limits, "MEDIA", 1)
     with session.receiving(), pytest.raises(HTTPException, match="files already"), session.receiving():
         pass
@@ -154,7 +157,7 @@ def test_uploads_at_the_same_time_share_the_bounds(client, visitor, monkeypatch)
 
 def test_too_large_requests(client, visitor, monkeypatch):
     media = client.post(f"{visitor}/samples/desk.png").json()["media"]
-    monkeypatch.setattr(limits, "JSON", 1000)
+    monkeypatch.setattr(limits, "REQUEST_BYTES", 1000)
     for place in (f"{visitor}/media/{media}/segment", "/api/sessions/nobody/media/none/track"):
         answer = client.post(place, json={"text": "x" * 2000})
         assert answer.status_code == 413, answer.text
@@ -182,8 +185,8 @@ class Slow:
 
 @pytest.mark.parametrize("wait, what", [(60, "stopped"), (0.01, "too slow")])
 def test_slow_uploads(tmp_path, monkeypatch, wait, what):
-    monkeypatch.setattr(limits, "WAIT", 0.2)
-    monkeypatch.setattr(limits, "SLOWEST", 1 << 20)
+    monkeypatch.setattr(limits, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "UPLOAD_RATE", 1 << 20)
     with pytest.raises(HTTPException, match=what) as error:
-        asyncio.run(receive(Slow(wait, b"x"), tmp_path / "upload", 1 << 30))
+        asyncio.run(receive(cast(Request, Slow(wait, b"x")), tmp_path / "upload", 1 << 30))
     assert error.value.status_code == 408

@@ -1,4 +1,4 @@
-"""The commands, one a file: parse the options, call the API, show progress, say what was made. No logic of their own.
+"""The commands, one a file: parse the options, call the API, show progress, say what was written.
 
 Everything heavy is imported inside the commands, so that `vidseg --help` answers at once.
 """

@@ -1,113 +1,130 @@
-"""What the commands show on a terminal: progress on stderr, results on stdout."""
+"""What the commands show on a terminal: progress and failures on stderr, results on stdout."""
 
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-MEANINGS = {  # of the figures of `vidseg eval`
-    "J": "regions: IoU of objects paired over the clip",
-    "F": "boundaries of the same pairs",
-    "J&F": "mean of both",
-    "HOTA": "detection and association: √(DetA · AssA)",
-    "DetA": "are the masks there, and no others",
-    "AssA": "do they keep their ids",
-    "IDF1": "masks with the right id for the clip",
-    "IDSW": "id switches: times an object passes to another id",
-}
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn, Task
+
+    from vidseg.tracking.iterator import Tracking
+    from vidseg.tracks.frame import TrackedFrame
 
 
-def status(text: str):
-    """A spinner on stderr for as long as something takes that cannot be counted."""
+def status(text: str) -> AbstractContextManager[object]:
+    """A spinner on stderr, for as long as something takes that cannot be counted."""
     from rich.console import Console
 
     return Console(stderr=True).status(text)
 
 
-def progress(run, total: int | None):
-    """Pass frames on and show frames/s, time left and objects in view on stderr, if that is a terminal."""
-    from rich import progress as bars
-    from rich.console import Console
-    from rich.text import Text
+def progress(run: Tracking, total: int | None) -> Generator[TrackedFrame, None, None]:
+    """Pass the frames of a run on, and show how it goes on stderr if that is a terminal.
 
-    class Doing(bars.ProgressColumn):
-        """What goes on before the first frame comes out; read whenever the line is drawn anew."""
-
-        def render(self, task):
-            return Text(run.doing)
-
-    columns = [
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[rate]}"),
-        bars.TimeRemainingColumn(),
-        bars.TextColumn("{task.fields[objects]}"),
-        Doing(),
-    ]
-    console = Console(stderr=True)
-    with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    Args:
+        run: iterated once.
+        total: number of frames; None if unknown.
+    """
+    with progress_bar(
+        lambda task: task.fields["rate"], lambda task: task.fields["objects"], lambda task: run.status
+    ) as bar:
         task = bar.add_task("Tracking", total=total, rate="", objects="")
-        began, done = None, 0
-        for frame in run:
+        began = 0.0
+        for done, frame in enumerate(run):
+            now = time.perf_counter()
             # The first frame pays for loading the detector and for warming up; it would spoil the rate.
-            rate = f"{done / (time.perf_counter() - began):.1f} frames/s" if done else ""
+            if done == 0:
+                began = now
+            rate = f"{done / (now - began):.1f} frames/s" if done else ""
             bar.update(task, advance=1, rate=rate, objects=f"{len(frame.detections)} in view")
-            if began is None:
-                began = time.perf_counter()
-            else:
-                done += 1
             yield frame
 
 
 @contextmanager
-def counting(doing: str, unit: str):
-    """Show a count, how many a second and the time left on stderr, if that is a terminal: a call with how many are done, and of how many."""
-    from rich import progress as bars
-    from rich.console import Console
+def counter(activity: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a count, its rate and the time left on stderr, if that is a terminal.
 
-    class Rate(bars.ProgressColumn):
-        def render(self, task):
-            return f"{task.speed:.1f} {unit}/s" if task.speed else ""
-
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        Rate(),
-        bars.TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(doing, total=None)
+    Yields:
+        A function that is called with how many are done, and of how many.
+    """
+    with progress_bar(lambda task: f"{task.speed:.1f} {unit}/s" if task.speed else "") as bar:
+        task = bar.add_task(activity, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def report(run, phrases, frames: int, elapsed: float, files: list[Path], note: str | None) -> None:
-    """Say what was found, where it is, how long it took, and what was amiss."""
+def progress_bar(rate: Callable[[Task], str], *more: Callable[[Task], str]) -> Progress:
+    """A bar with its count, rate and time left, on stderr; it stays empty if that is no terminal.
+
+    Args:
+        rate: text before the time left, called whenever the line is drawn.
+        *more: texts after it.
+    """
+    from rich import progress as bars
+    from rich.console import Console
+    from rich.text import Text
+
+    class TextOf(bars.ProgressColumn):
+        def __init__(self, text: Callable[[Task], str]):
+            super().__init__()
+            self._text = text
+
+        def render(self, task: Task) -> Text:
+            return Text(self._text(task))
+
+    columns: list[ProgressColumn] = [
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        TextOf(rate),
+        bars.TimeRemainingColumn(),
+        *map(TextOf, more),
+    ]
+    console = Console(stderr=True)
+    return bars.Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def report(
+    run: Tracking, *, phrases: Sequence[str], frames: int, elapsed: float, files: Sequence[Path], note: str | None
+) -> None:
+    """Say what a run found, which files it wrote, how long it took, and what went wrong.
+
+    Args:
+        run: at its end.
+        phrases: what it looked for.
+        frames: number of frames that were tracked.
+        elapsed: seconds, with loading.
+        files: what was written.
+        note: one line on what is wrong with the files, or None.
+    """
     if run.keyframe is None:
         best = f"; the best score was {run.best_score:.2f}" if run.best_score else ""
-        words = f" for {', '.join(repr(p) for p in phrases)}" if phrases else ""
-        click.echo(f"Found nothing{words} in {frames} frames{best}.")
+        wanted = f" for {', '.join(repr(phrase) for phrase in phrases)}" if phrases else ""
+        click.echo(f"Found nothing{wanted} in {frames} frames{best}.")
     else:
         objects = ", ".join(f"{label} {i} ({run.seen[i]} frames)" for i, label in run.labels.items())
         click.echo(f"Found {len(run.labels)}, the first on frame {run.keyframe}: {objects}.")
     for path in files:
         click.echo(f"Wrote {path}")
     click.echo(f"{frames} frames in {elapsed:.1f} s, {frames / elapsed:.1f} frames/s with loading.")
-    for line in filter(None, (run.warning, note)):
-        click.echo(f"vidseg: {line}", err=True)
+    for line in (run.warning, note):
+        if line:
+            warn(line)
 
 
-def show_figures(figures: dict[str, float]) -> None:
-    """A table of figures and what they mean, on stdout."""
-    from rich.console import Console
-    from rich.table import Table
+def warn(line: str) -> None:
+    """One line on stderr about what went wrong."""
+    click.echo(f"vidseg: {line}", err=True)
 
-    table = Table("figure", "value", "what it measures")
-    for name, value in figures.items():
-        table.add_row(name, str(value) if isinstance(value, int) else f"{value:.3f}", MEANINGS[name])
-    Console().print(table)
+
+def finish(failures: Sequence[str]) -> None:
+    """Say what failed, and end the command with exit code 1 if anything did."""
+    for failure in failures:
+        warn(failure)
+    if failures:
+        click.get_current_context().exit(1)

@@ -7,11 +7,18 @@ from pathlib import Path
 import click
 
 import vidseg
-from vidseg.commands.console import counting
-from vidseg.exporters.export import FORMATS
+from vidseg.commands.console import counter
+from vidseg.exporters.formats import FORMATS
+
+WITH_IMAGES = ", ".join(name for name, one in FORMATS.items() if one.images)
+ALWAYS_WITH_IMAGES = ", ".join(name for name, one in FORMATS.items() if one.needs_images)
+OF_SEVERAL = ", ".join(name for name, one in FORMATS.items() if one.several)
+HELP = f"""Write saved TRACKS in a format that other tools read.
+
+Several tracks files make one data set ({OF_SEVERAL})."""
 
 
-@click.command()
+@click.command(help=HELP)
 @click.argument("tracks", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--format",
@@ -44,16 +51,24 @@ from vidseg.exporters.export import FORMATS
     help="Leave out objects with a lower score.",
 )
 @click.option(
-    "--images", is_flag=True, help="Write the frames as images, too (coco, labels, youtube-vis; yolo-seg always does)."
+    "--images",
+    is_flag=True,
+    help=f"Write the frames as images, too ({WITH_IMAGES}; {ALWAYS_WITH_IMAGES} always does).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what exists.")
-def export(tracks, kind, output, clip, every, min_score, images, overwrite) -> None:
-    """Write saved TRACKS in a format that other tools read.
-
-    Several tracks files make one data set (coco, labels, youtube-vis, yolo-seg).
-    """
-    doing = f"Exporting {tracks[0].name}" + (f" and {len(tracks) - 1} more" if len(tracks) > 1 else "")
-    with counting(doing, "frames") as progress:
+def export(
+    tracks: tuple[Path, ...],
+    kind: str,
+    output: Path | None,
+    clip: Path | None,
+    every: int,
+    min_score: float,
+    images: bool,
+    overwrite: bool,
+) -> None:
+    """Run `vidseg export`."""
+    activity = f"Exporting {tracks[0].name}" + (f" and {len(tracks) - 1} more" if len(tracks) > 1 else "")
+    with counter(activity, "frames") as progress:
         paths = vidseg.export(
             tracks,
             kind,

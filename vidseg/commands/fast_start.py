@@ -1,25 +1,35 @@
-"""A quick start for the command line.
+"""A fast start for the command line.
 
-Importing transformers' Grounding DINO takes most of the processor time that a run needs before its first frame, and
-most of that goes to torch's compiler, torch.distributed and torchvision, which transformers imports in case somebody
-uses them. Nothing here does. In a process of our own (and only there: a program that imports vidseg may well want
-them) they are left out.
+Importing transformers' Grounding DINO takes most of the processor time that a run needs before its first frame. Most
+of that goes to torch's compiler, torch.distributed and torchvision, which transformers imports in case they are used;
+vidseg does not use them. In a process of its own, the command line leaves them out by patching the imports. A program
+that imports vidseg may need them, so nothing here is called from outside the commands.
+
+The patches are tested with the versions in TESTED and do nothing with any other. `VIDSEG_FAST_START=0` switches them
+off.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import version
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 if TYPE_CHECKING:
     from vidseg.model import Model
 
+TESTED = {  # the first release of each range, and the first after it
+    "torch": ((2, 15), (2, 16)),
+    "transformers": ((5, 24), (5, 25)),
+    "supervision": ((0, 31), (0, 32)),
+}
 # What `vidseg.detection.grounding_dino.load_detector` uses of transformers.
 NEEDED = (
     "auto.tokenization_auto",
@@ -32,32 +42,52 @@ NEEDED = (
 )
 
 
-def load_quickly(model: Model, detector: bool) -> None:
-    """Import what a model needs to run, and load its detector if it will be asked. Raises ModelError."""
+def load_quickly(model: Model, with_detector: bool) -> None:
+    """Import what a model needs to run, and load its detector if it will be used.
+
+    Raises:
+        ModelError: the detector cannot be loaded.
+    """
+    if not is_enabled():
+        if with_detector:
+            _ = model.detector  # loads it
+        return
     import_supervision()
-    if detector:
+    if with_detector:
         with without_compiler():
             import_transformers()
-            with built_without_sympy():
-                model.detector  # loaded when it is first asked for
+            with without_meta_device():
+                _ = model.detector
+
+
+def is_enabled() -> bool:
+    """Whether the libraries are of tested versions, and the user has not switched the fast start off."""
+    if os.environ.get("VIDSEG_FAST_START") == "0":
+        return False
+    return all(first <= release(version(name)) < end for name, (first, end) in TESTED.items())
+
+
+def release(text: str) -> tuple[int, ...]:
+    """Major and minor number of a version: "2.15.0+cpu" → (2, 15)."""
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
 
 
 @contextmanager
 def without_compiler() -> Iterator[None]:
-    """Import and load things in this block without torch's compiler, unless somebody has imported it already."""
+    """Keep torch's compiler from being imported in this block, unless it has been imported before."""
     if "torch._dynamo" in sys.modules:
         yield
         return
     import torch
 
     stand_ins = compiler_stand_ins()
-    with found_in_place_of(stand_ins), patch.dict(torch.__dict__, {"_dynamo": stand_ins["torch._dynamo"]}):
+    with stand_in_modules(stand_ins), patch.dict(torch.__dict__, {"_dynamo": stand_ins["torch._dynamo"]}):
         yield
 
 
 @contextmanager
-def found_in_place_of(stand_ins: dict[str, ModuleType]) -> Iterator[None]:
-    """Whoever imports one of these modules in this block gets the stand-in."""
+def stand_in_modules(stand_ins: dict[str, ModuleType]) -> Iterator[None]:
+    """Let whatever imports one of these modules in this block have the stand-in."""
     sys.modules.update(stand_ins)
     try:
         yield
@@ -67,37 +97,29 @@ def found_in_place_of(stand_ins: dict[str, ModuleType]) -> Iterator[None]:
 
 
 @contextmanager
-def built_without_sympy() -> Iterator[None]:
-    """Let transformers load a network in this block without the 1.4 s that its empty shell costs.
+def without_meta_device() -> Iterator[None]:
+    """Let transformers load a network in this block without the 1.4 s that its empty copy on the meta device costs.
 
-    transformers builds a network on torch's meta device first, without numbers. The little that is computed even there
-    is written in Python, which imports sympy. So it is built on the CPU, without any first weights, as those are read
-    from the checkpoint anyway. transformers' checks of its own tensors' shapes import it as well, and are switched off.
+    transformers builds a network on torch's meta device first, without numbers. What little is computed there is
+    written in Python, which imports sympy. So it is built on the CPU instead, without initial weights, since all are
+    read from the checkpoint. transformers' checks of its own tensors' shapes import sympy too, and are switched off.
     """
     os.environ.setdefault("TRANSFORMERS_DISABLE_TORCH_CHECK", "1")
     import torch
+    from transformers.initialization import no_init_weights
+    from transformers.modeling_utils import PreTrainedModel
 
-    try:
-        from transformers.initialization import no_init_weights
-        from transformers.modeling_utils import PreTrainedModel
+    usual = PreTrainedModel.get_init_context.__func__
 
-        usual = PreTrainedModel.get_init_context.__func__
-    except (ImportError, AttributeError):  # a transformers release that builds networks in another way
-        yield
-        return
-
-    def on_the_cpu(cls, *args, **kwargs):
+    def on_cpu(cls: type, *args: Any, **kwargs: Any) -> list[Any]:
         return [*(c for c in usual(cls, *args, **kwargs) if c != torch.device("meta")), no_init_weights()]
 
-    with patch.object(PreTrainedModel, "get_init_context", classmethod(on_the_cpu)):
+    with patch.object(PreTrainedModel, "get_init_context", classmethod(on_cpu)):
         yield
 
 
 def import_transformers() -> None:
-    """Import what is needed of transformers, without what is not. To be called in `without_compiler`.
-
-    If a transformers release no longer works this way, nothing is imported here and `load_detector` does it as usual.
-    """
+    """Import what is needed of transformers, and not what it would import besides. Call it in `without_compiler`."""
     if "transformers" in sys.modules:
         return
     import torch.distributed
@@ -105,68 +127,68 @@ def import_transformers() -> None:
     def absent() -> bool:
         return False
 
-    try:
-        with patch.object(torch.distributed, "is_available", absent):
-            import transformers.utils
-            from transformers.utils import import_utils
+    with patch.object(torch.distributed, "is_available", absent):
+        import transformers.utils
+        from transformers.utils import import_utils
 
-            unwanted = dict.fromkeys(
-                ("is_torchvision_available", "is_torch_flex_attn_available", "is_scipy_available"), absent
-            )
-            with patch.multiple(import_utils, **unwanted), patch.multiple(transformers.utils, **unwanted):
-                for name in NEEDED:
-                    import_module(f"transformers.models.{name}")
-    except Exception:  # whatever a half-imported library raises
-        for name in [name for name in sys.modules if name.split(".")[0] == "transformers"]:
-            del sys.modules[name]
+        unwanted = ("is_torchvision_available", "is_torch_flex_attn_available", "is_scipy_available")
+        patches = dict.fromkeys(unwanted, absent)
+        with patch.multiple(import_utils, **patches), patch.multiple(transformers.utils, **patches):
+            for name in NEEDED:
+                import_module(f"transformers.models.{name}")
 
 
 def import_supervision() -> None:
-    """Import supervision without the 0.9 s of scipy, which it needs for smooth trails and for data sets alone.
+    """Import supervision without scipy, which takes 0.9 s and is needed for smooth trails and data sets alone.
 
-    What it has taken from scipy by name imports the real thing when it is called.
+    The functions of scipy that supervision names are imported when they are called.
     """
     if "supervision" in sys.modules:
         return
     absent = [name for name in ("scipy.interpolate", "scipy.spatial") if name not in sys.modules]
-    with found_in_place_of({name: later(name) for name in absent}):
-        import supervision  # noqa: F401
+    with stand_in_modules({name: late_module(name) for name in absent}):
+        import supervision  # noqa: F401  # imported for later
 
 
-def later(module: str) -> ModuleType:
+def late_module(name: str) -> ModuleType:
     """A stand-in for a module whose functions are imported when they are called."""
 
-    def function(name: str):
-        if name.startswith("__"):  # what Python itself asks a module for
-            raise AttributeError(name)
-        return lambda *args, **kwargs: getattr(import_module(module), name)(*args, **kwargs)
+    def late_function(function: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return getattr(import_module(name), function)(*args, **kwargs)
 
-    stand_in = ModuleType(module)
-    stand_in.__getattr__ = function
-    return stand_in
+        return call
+
+    return stand_in(name, late_function)
 
 
 def compiler_stand_ins() -> dict[str, ModuleType]:
-    """Modules to import instead of torch's compiler, by name; for decorators that only matter to code it compiles."""
+    """Stand-ins for torch's compiler, by name. Their decorators do nothing: they matter to compiled code alone."""
 
-    def undisturbed(function=None, *_, **__):
-        """Any of its decorators that say what to leave alone, in a process that compiles nothing."""
-        return function if function is not None else undisturbed
-
-    def decorator(name: str):
-        if name.startswith("__"):  # what Python itself asks a module for
-            raise AttributeError(name)
-        return undisturbed
+    def no_decorator(function: Callable[..., Any] | None = None, *_: Any, **__: Any) -> Callable[..., Any]:
+        return no_decorator if function is None else function
 
     class TransformGetItemToIndex:
-        """The one class of it that transformers names; whoever makes an object gets the real one."""
+        """The one class that transformers names; making an object makes one of the real class."""
 
-        def __new__(cls):
+        def __new__(cls) -> Any:
             from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex as Real
 
             return Real()
 
-    compiler, helpers = ModuleType("torch._dynamo"), ModuleType("torch._dynamo._trace_wrapped_higher_order_op")
-    compiler.__getattr__ = decorator
-    helpers.TransformGetItemToIndex = TransformGetItemToIndex
-    return {module.__name__: module for module in (compiler, helpers)}
+    helpers = ModuleType("torch._dynamo._trace_wrapped_higher_order_op")
+    helpers.__dict__["TransformGetItemToIndex"] = TransformGetItemToIndex
+    return {"torch._dynamo": stand_in("torch._dynamo", lambda _: no_decorator), helpers.__name__: helpers}
+
+
+def stand_in(name: str, make_attribute: Callable[[str], Any]) -> ModuleType:
+    """A module whose attributes are made from their names."""
+
+    def get(attribute: str) -> Any:
+        if attribute.startswith("__"):  # what Python itself asks a module for
+            raise AttributeError(attribute)
+        return make_attribute(attribute)
+
+    module = ModuleType(name)
+    module.__dict__["__getattr__"] = get
+    return module

@@ -3,17 +3,78 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import vidseg
-from vidseg.commands.console import counting, status
-from vidseg.commands.jobs import exports_of, make_folder, write_exports
-from vidseg.commands.options import model_options
-from vidseg.commands.pointing import ByHand, pointing_options
+from vidseg.commands.console import counter, finish
+from vidseg.commands.exports import ExportTask, plan_exports, write_exports
+from vidseg.commands.model_choice import ModelChoice, model_options
+from vidseg.commands.options import as_value
+from vidseg.commands.outputs import make_folder
+from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
 from vidseg.errors import InputError, VidsegError
-from vidseg.exporters.export import FORMATS
+from vidseg.exporters.formats import FORMATS
+
+if TYPE_CHECKING:
+    from vidseg.image.results import Results
+    from vidseg.tracks.frame import TrackedFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOutputs:
+    """What to write, and where.
+
+    Attributes:
+        output: folder for the results; None: beside each photo.
+        with_masks: whether each object gets a PNG of its mask.
+        with_cutouts: whether each object gets a PNG with all else transparent.
+        multimask: whether to write the candidate masks of object 1.
+        formats: what to export, names in FORMATS.
+        overwrite: whether files may exist.
+    """
+
+    output: Path | None
+    with_masks: bool
+    with_cutouts: bool
+    multimask: bool
+    formats: tuple[str, ...]
+    overwrite: bool
+
+
+output_options = as_value(
+    "outputs",
+    ImageOutputs,
+    (
+        click.option(
+            "--output",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Folder for the results [beside each photo].",
+        ),
+        click.option("--masks", "with_masks", is_flag=True, help="Also one black and white PNG an object."),
+        click.option(
+            "--cutout", "with_cutouts", is_flag=True, help="Also one PNG an object: cut out, the rest transparent."
+        ),
+        click.option(
+            "--multimask",
+            is_flag=True,
+            help="Also the three masks that the prompt of object 1 may mean, and SAM's guess of the IoU of each.",
+        ),
+        click.option(
+            "--export",
+            "formats",
+            multiple=True,
+            type=click.Choice(list(FORMATS)),
+            help="Also export the masks; several photos become one data set. May be repeated.",
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace files that exist."),
+    ),
+)
 
 
 @click.command()
@@ -25,122 +86,157 @@ from vidseg.exporters.export import FORMATS
     metavar="TEXT",
     help='What to find: "chair. lamp", "chair, lamp"; may be repeated.',
 )
-@pointing_options
+@user_prompt_options
 @model_options
 @click.option("--allow-overlap", is_flag=True, help="Keep masks that overlap; else a pixel belongs to one object.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the results [beside each photo]."
-)
-@click.option("--masks", "with_masks", is_flag=True, help="Also one black and white PNG an object.")
-@click.option("--cutout", "with_cutouts", is_flag=True, help="Also one PNG an object: cut out, the rest transparent.")
-@click.option(
-    "--multimask",
-    is_flag=True,
-    help="Also the three masks that the prompt of object 1 may mean, and SAM's guess of the IoU of each.",
-)
-@click.option(
-    "--export",
-    "formats",
-    multiple=True,
-    type=click.Choice(list(FORMATS)),
-    help="Also export the masks; several photos become one data set. May be repeated.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@output_options
 def image(
-    photos,
-    texts,
-    boxes,
-    points,
-    masks,
-    preset,
-    sam,
-    detector,
-    device,
-    dtype,
-    sharpen,
-    compile,
-    allow_overlap,
-    output,
-    with_masks,
-    with_cutouts,
-    multimask,
-    formats,
-    overwrite,
+    photos: tuple[str, ...],
+    texts: tuple[str, ...],
+    user_prompts: UserPrompts,
+    choice: ModelChoice,
+    allow_overlap: bool,
+    outputs: ImageOutputs,
 ) -> None:
     """Outline objects on photos (files, folders, patterns): what TEXT names, or what you point at.
 
     Writes PHOTO.segmented.png, the photo with masks, outlines and labels, and PHOTO.tracks.jsonl, the masks as numbers.
     """
     began = time.perf_counter()
-    from vidseg.detection.phrases import parse_phrases
-    from vidseg.image.results import expanded, results_of
-    from vidseg.io.images import read_mask
-
-    by_hand = ByHand(boxes, masks, points)
-    if not (texts or by_hand):
-        raise click.UsageError("what should be outlined? give --prompt, --box, --point or --mask")
-    if multimask and not (boxes or points):
-        raise click.UsageError("--multimask is for a --point or a --box, which may mean several things")
-    phrases = parse_phrases(texts) if texts else []
-    files, failures = expanded(photos)
-    if not files:
-        raise InputError("; ".join(failures))
-    inputs = [*files, *by_hand.files()]
-    for file in by_hand.files():
-        read_mask(file)  # what is wrong with it should show at once, and once
-    places, nameless = results_of(files, output)
-    exports = exports_of(formats, [results.path("tracks.jsonl") for results in places.values()], output, overwrite)
-    failures += nameless
-    if output is not None:
-        make_folder(output)
-    with status(f"Loading {preset}"):
-        from vidseg.commands.fast_start import load_quickly
-
-        model = vidseg.load(
-            preset, sam=sam, detector=detector, device=device, dtype=dtype, sharpen=sharpen, compile=compile
-        )
-        load_quickly(model, bool(phrases))
-
+    plan, failures = make_plan(photos, texts, user_prompts, allow_overlap, outputs)
+    model = choice.load(with_detector=bool(plan.phrases))
     done = objects = 0
-    with counting("Segmenting", "photos") as show:
-        for number, (file, results) in enumerate(places.items()):
-            show(number, len(places))
+    with counter("Segmenting", "photos") as show:
+        for number, results in enumerate(plan.results):
+            show(number, len(plan.results))
             try:
-                results.check(overwrite, inputs)
-                photo = model.embed(file)
-                height, width = photo.image.shape[:2]
-                prompts = by_hand.prompts(width, height)
-                frame = photo.segment(phrases or None, prompts=prompts, allow_overlap=allow_overlap)
-                candidates = photo.candidates(prompts[0]) if multimask else None
-                written = results.write(
-                    frame, phrases, model.names, with_masks, with_cutouts, candidates, overwrite, inputs
-                )
+                objects += segment_photo(model, results, plan)
+                done += 1
             except VidsegError as error:
-                failures.append(str(error) if str(file) in str(error) else f"{file}: {error}")
-                continue
-            done, objects = done + 1, objects + len(frame.detections)
-            click.echo(f"{file}: {summary(frame, photo, phrases)}; wrote {', '.join(path.name for path in written)}")
-            if candidates:
-                guesses = zip(candidates.detections.data["candidate"], candidates.detections.confidence)
-                click.echo(
-                    "  " + ", ".join(f"candidate {place}: IoU {iou:.2f}" for place, iou in guesses) + " (SAM's guess)"
-                )
-        show(len(places), len(places))
+                photo = str(results.photo)
+                failures.append(str(error) if photo in str(error) else f"{photo}: {error}")
+        show(len(plan.results), len(plan.results))
     elapsed = time.perf_counter() - began
     click.echo(
-        f"{done} of {len(files)} photos in {elapsed:.1f} s with loading; {objects} objects. Results are in {output or 'the folders of the photos'}."
+        f"{done} of {plan.photo_count} photos in {elapsed:.1f} s with loading; {objects} objects. "
+        f"Results are in {outputs.output or 'the folders of the photos'}."
     )
-    failures += write_exports(exports if done else [], failures, overwrite)
-    for failure in failures:
-        click.echo(f"vidseg: {failure}", err=True)
-    if failures:
-        click.get_current_context().exit(1)
+    if done:
+        write_exports(plan.exports, failures, outputs.overwrite)
+    finish(failures)
 
 
-def summary(frame, photo, phrases) -> str:
-    """What was found on one photo."""
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one call does.
+
+    Attributes:
+        photo_count: how many photos there are.
+        results: the files to write, for each photo whose results have a place.
+        phrases: what to find.
+        user_prompts: what to outline besides.
+        allow_overlap: whether masks may overlap.
+        outputs: what to write.
+        exports: what to write when all photos are done.
+        inputs: all files that are read; no result replaces one.
+    """
+
+    photo_count: int
+    results: list[Results]
+    phrases: list[str]
+    user_prompts: UserPrompts
+    allow_overlap: bool
+    outputs: ImageOutputs
+    exports: list[ExportTask]
+    inputs: list[Path]
+
+
+def make_plan(
+    photos: Sequence[str],
+    texts: Sequence[str],
+    user_prompts: UserPrompts,
+    allow_overlap: bool,
+    outputs: ImageOutputs,
+) -> tuple[Plan, list[str]]:
+    """Check the options, and decide what to do.
+
+    Returns:
+        The plan, and one line for each photo that cannot be part of it.
+
+    Raises:
+        UsageError: the options do not go together.
+        InputError: there is no photo, or a prompt cannot be used.
+        OutputError: a result cannot be written.
+    """
+    from vidseg.detection.phrases import parse_phrases
+    from vidseg.image.results import expand_photos, place_results
+    from vidseg.io.images import read_mask
+
+    if not (texts or user_prompts):
+        raise click.UsageError("what should be outlined? give --prompt, --box, --point or --mask")
+    if outputs.multimask and not (user_prompts.boxes or user_prompts.points):
+        raise click.UsageError("--multimask is for a --point or a --box, which may mean several things")
+    phrases = parse_phrases(texts) if texts else []
+    files, failures = expand_photos(photos)
+    if not files:
+        raise InputError("; ".join(failures))
+    for file in user_prompts.files():
+        read_mask(file)  # what is wrong with it should show at once, and once
+    places, without_place = place_results(files, outputs.output)
+    tracks = [results.path("tracks.jsonl") for results in places.values()]
+    exports = plan_exports(outputs.formats, tracks, outputs.output, outputs.overwrite)
+    if outputs.output is not None:
+        make_folder(outputs.output)
+    plan = Plan(
+        photo_count=len(files),
+        results=list(places.values()),
+        phrases=phrases,
+        user_prompts=user_prompts,
+        allow_overlap=allow_overlap,
+        outputs=outputs,
+        exports=exports,
+        inputs=[*files, *user_prompts.files()],
+    )
+    return plan, failures + without_place
+
+
+def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> int:
+    """Segment one photo, write its results and say what was found.
+
+    Returns:
+        The number of objects.
+
+    Raises:
+        VidsegError: the photo cannot be read, a prompt does not fit it, or a result cannot be written.
+    """
+    from vidseg.detection.base import best_score
+    from vidseg.image.results import ALWAYS_WRITTEN, result_pictures
+
+    outputs = plan.outputs
+    results.check(ALWAYS_WRITTEN, outputs.overwrite, plan.inputs)
+    photo = model.embed(results.photo)
+    height, width = photo.image.shape[:2]
+    prompts = plan.user_prompts.for_size(width, height)
+    frame = photo.segment(plan.phrases or None, prompts=prompts, allow_overlap=plan.allow_overlap)
+    candidates = photo.candidates(prompts[0]) if outputs.multimask else None
+    pictures = result_pictures(photo.image, frame, candidates, masks=outputs.with_masks, cutouts=outputs.with_cutouts)
+    results.check(pictures, outputs.overwrite, plan.inputs)
+    written = results.write(frame, pictures, plan.phrases, model.names)
+    found = summary(frame, best_score(frame.detections) if plan.phrases else None)
+    click.echo(f"{results.photo}: {found}; wrote {', '.join(path.name for path in written)}")
+    if candidates:
+        click.echo(f"  {guesses(candidates)} (SAM's guess)")
+    return len(frame.detections)
+
+
+def summary(frame: TrackedFrame, best: float | None) -> str:
+    """What was found on one photo; `best` is the detector's best score, if there was a text prompt."""
     found = frame.detections
     if not len(found):
-        best = f" (best score {photo.best_score:.2f})" if phrases else ""
-        return f"found nothing{best}"
-    return ", ".join(f"{name} {number}" for name, number in zip(found.data["class_name"], found.tracker_id))
+        return "found nothing" + ("" if best is None else f" (best score {best:.2f})")
+    return ", ".join(f"{data['class_name']} {number}" for *_, number, data in found)
+
+
+def guesses(candidates: TrackedFrame) -> str:
+    """What SAM thinks of each candidate mask."""
+    return ", ".join(f"candidate {data['candidate']}: IoU {iou:.2f}" for _, _, iou, *_, data in candidates.detections)

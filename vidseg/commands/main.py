@@ -1,17 +1,20 @@
-"""The command line: which commands there are, and what becomes of errors."""
+"""The command line: which commands there are, and what happens to errors."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from typing import Any
 
 import click
 
 import vidseg
+from vidseg.commands.console import warn
 from vidseg.commands.demo import demo
 from vidseg.commands.evaluate import evaluate
 from vidseg.commands.export import export
 from vidseg.commands.image import image
+from vidseg.commands.model_choice import OwnProcess
 from vidseg.commands.models import models
 from vidseg.commands.render import render
 from vidseg.commands.serve import serve
@@ -20,19 +23,24 @@ from vidseg.errors import VidsegError
 
 
 class Commands(click.Group):
-    """Turns what can go wrong into one line on stderr and the right exit code: 1, or 130 after Ctrl-C or SIGTERM."""
+    """A group whose errors become one line on stderr and an exit code: 1, or 130 after Ctrl-C or SIGTERM."""
 
-    def invoke(self, context: click.Context):
-        if threading.current_thread() is threading.main_thread():  # the only one that may say so
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is ended cleans up as after Ctrl-C
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as the program of this process, as the script `vidseg` does. Tests call `main` through click instead."""
+        return super().__call__(*args, obj=OwnProcess(), **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named."""
+        if threading.current_thread() is threading.main_thread():  # no other thread may set a handler
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: temporary files are removed
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except VidsegError as error:
-            click.echo(f"vidseg: {error}", err=True)
-            context.exit(1)
+            warn(str(error))
+            ctx.exit(1)
         except KeyboardInterrupt:
-            click.echo("vidseg: interrupted; nothing unfinished was kept", err=True)
-            context.exit(130)
+            warn("interrupted; nothing unfinished was kept")
+            ctx.exit(130)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import click
 
+from vidseg import presets
+
 
 @click.command()
 @click.option("--download", metavar="NAME", help="Fetch the checkpoints of a preset ahead of time.")
 def models(download: str | None) -> None:
     """List the presets and whether they are on this disk."""
-    from vidseg import presets
-
     if download is not None:
-        wanted = presets.preset(download)
-        sam, detector = presets.locate_sam(wanted.sam), presets.locate_detector(wanted.detector)
-        click.echo(f"{wanted.name} is on this disk:\n  {sam}\n  {detector}")
+        chosen = presets.preset(download)
+        sam, detector = presets.locate_sam(chosen.sam), presets.locate_detector(chosen.detector)
+        click.echo(f"{chosen.name} is on this disk:\n  {sam}\n  {detector}")
         return
     for preset in presets.PRESETS.values():
         where = "on this disk" if presets.on_disk(preset) else f"{preset.megabytes} MB to download"

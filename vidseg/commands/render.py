@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
-import vidseg
-from vidseg.commands.console import counting
-from vidseg.commands.options import output_paths
+from vidseg.commands.console import counter, warn
+from vidseg.commands.outputs import output_paths
 from vidseg.io.codecs import CODECS
-from vidseg.rendering.looks import STYLES, look_for
+from vidseg.rendering.options import STYLES, RenderOptions
 
 
 @click.command()
@@ -59,25 +59,36 @@ from vidseg.rendering.looks import STYLES, look_for
 @click.option("--codec", type=click.Choice(list(CODECS)), help="How to encode [h264, in .webm vp9].")
 @click.option("--crf", type=int, metavar="N", help="Quality of the encoding, the lower the better.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
-def render(clip, tracks, output, cutout, matte, sheet, overwrite, **choices) -> None:
-    """Draw saved TRACKS on CLIP again, without any model: one file, an overlay unless something else is asked for."""
+def render(
+    clip: Path,
+    tracks: Path,
+    output: Path | None,
+    cutout: Path | None,
+    matte: Path | None,
+    sheet: bool,
+    overwrite: bool,
+    **choices: Any,
+) -> None:
+    """Draw saved TRACKS on CLIP again, without any model: one file, an overlay unless you ask for something else."""
     if sum((cutout is not None, matte is not None, sheet, output is not None and not sheet)) > 1:
         raise click.UsageError("choose one of --output, --cutout, --matte and --sheet (--output names the sheet)")
     kind = "cutout" if cutout else "matte" if matte else "sheet" if sheet else "overlay"
     path = cutout or matte or overlay_path(clip, output, tracks, sheet, choices["frame"])
     try:
-        look_for(path, kind=kind, **choices)
+        options = RenderOptions(suffix=path.suffix, kind=kind, **choices)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    with counting(f"Drawing {path.name}", "frames") as progress:
-        note = vidseg.render(clip, tracks, path, kind=kind, **choices, overwrite=overwrite, progress=progress)
+    from vidseg.rendering.render import render_tracks
+
+    with counter(f"Drawing {path.name}", "frames") as progress:
+        note = render_tracks(clip, tracks, path, options, overwrite=overwrite, progress=progress)
     click.echo(f"Wrote {path}")
     if note:
-        click.echo(f"vidseg: {note}", err=True)
+        warn(note)
 
 
 def overlay_path(clip: Path, output: Path | None, tracks: Path, sheet: bool, frame: int | None) -> Path:
-    """Name of the overlay, the sheet or the still: beside the clip, in a folder, or where it was asked for."""
+    """Path of the overlay, the sheet or the still: beside the clip, in a folder, or where the user wants it."""
     path, _ = output_paths(clip, output, tracks)
     if output is not None and not os.path.isdir(output):
         return path

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-import vidseg
-from vidseg.commands.console import progress, report, status
-from vidseg.commands.jobs import Job, exports_of, jobs_for, write_exports
-from vidseg.commands.options import interval, keyframe_of, model_options, seconds
-from vidseg.commands.pointing import ByHand, pointing_options
-from vidseg.errors import InputError, VidsegError
-from vidseg.exporters.export import FORMATS
+from vidseg.commands.clip_tasks import ClipTask, tasks_for
+from vidseg.commands.console import finish, progress, report
+from vidseg.commands.exports import ExportTask, plan_exports, write_exports
+from vidseg.commands.model_choice import ModelChoice, model_options
+from vidseg.commands.track_options import TrackOutputs, TrackSettings, output_options, settings_options
+from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
+from vidseg.errors import InputError, OutputError, VidsegError
+from vidseg.exporters.formats import FORMATS
 
 if TYPE_CHECKING:
+    from vidseg.io.clip import Clip
     from vidseg.prompts.object_prompt import ObjectPrompt
+    from vidseg.tracking.iterator import Tracking
+    from vidseg.tracks.frame import TrackedFrame
 
 
 @click.command()
@@ -27,195 +33,187 @@ if TYPE_CHECKING:
 @click.option(
     "--prompt", "texts", multiple=True, metavar="TEXT", help='What to find: "dog. ball", "dog, ball"; may be repeated.'
 )
-@pointing_options
+@user_prompt_options
 @click.option(
     "--prompts",
     "prompts_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Prompts by hand on several frames, as JSON: see docs/images.md.",
+    help="Boxes, clicks and masks on several frames, as JSON: see docs/images.md.",
 )
 @model_options
-@click.option("--start", callback=seconds, metavar="TIME", help="Where to begin: seconds, mm:ss or hh:mm:ss.")
-@click.option("--end", callback=seconds, metavar="TIME", help="Where to stop.")
-@click.option(
-    "--keyframe",
-    default="auto",
-    show_default=True,
-    callback=keyframe_of,
-    metavar="N|first|auto",
-    help="Frame to begin on, in both directions; auto: the first on which something is found.",
-)
-@click.option(
-    "--redetect",
-    default="1",
-    show_default=True,
-    callback=interval,
-    metavar="SECONDS|off",
-    help="How often to look for further objects, and for lost ones.",
-)
-@click.option(
-    "--forget-after",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
-    help="When an object out of view is carried no further.",
-)
-@click.option("--allow-overlap", is_flag=True, help="Keep masks that overlap; else a pixel belongs to one object.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE|DIR",
-    help="The overlay video [CLIP.tracked.mp4], or a folder for all results.",
-)
-@click.option(
-    "--tracks",
-    "tracks_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The tracks file [CLIP.tracks.jsonl].",
-)
-@click.option("--no-video", is_flag=True, help="Write the tracks only.")
-@click.option(
-    "--export",
-    "formats",
-    multiple=True,
-    type=click.Choice(list(FORMATS)),
-    help="Also export what was tracked; several clips become one data set. May be repeated.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@settings_options
+@output_options
 def track(
-    clips,
-    texts,
-    boxes,
-    points,
-    masks,
-    prompts_path,
-    preset,
-    sam,
-    detector,
-    device,
-    dtype,
-    sharpen,
-    compile,
-    start,
-    end,
-    output,
-    tracks_path,
-    no_video,
-    formats,
-    overwrite,
-    **how,
+    clips: tuple[str, ...],
+    texts: tuple[str, ...],
+    user_prompts: UserPrompts,
+    prompts_path: Path | None,
+    choice: ModelChoice,
+    settings: TrackSettings,
+    outputs: TrackOutputs,
 ) -> None:
     """Follow objects through each CLIP: what TEXT names, or what you point at.
 
-    A clip is a video, a folder of images or of clips, a camera or a stream (rtsp://…), or - for a pipe. Writes CLIP.tracked.mp4,
-    the clip with masks, outlines and labels, and CLIP.tracks.jsonl, one line a frame.
+    A clip is a video, a folder of images or of clips, a camera or a stream (rtsp://…), or - for a pipe. Writes
+    CLIP.tracked.mp4, the clip with masks, outlines and labels, and CLIP.tracks.jsonl, one line a frame.
     """
-    from vidseg.detection.phrases import parse_phrases
-    from vidseg.io.live import source_of
-    from vidseg.prompts.file import read_prompts
-
     # All that can be known to fail is checked before the seconds that loading takes.
-    if start is not None and end is not None and end <= start:
-        raise click.UsageError("--end must be after --start")
-    by_hand = ByHand(boxes, masks, points)
-    if not (texts or by_hand or prompts_path):
-        raise click.UsageError("what should be tracked? give --prompt, --box, --point, --mask or --prompts")
-    phrases = parse_phrases(texts) if texts else []
-    prompts = read_prompts(prompts_path) if prompts_path else {}
-    jobs = jobs_for(clips, output, tracks_path, not no_video)
-    exports = exports_of(formats, [job.tracks_path for job in jobs], output if len(jobs) > 1 else None, overwrite)
-    ready, failures = [], []
-    get_model = cache(
-        lambda: load(
-            preset,
-            bool(phrases),
-            sam=sam,
-            detector=detector,
-            device=device,
-            dtype=dtype,
-            sharpen=sharpen,
-            compile=compile,
-        )
-    )
-    inputs = [*by_hand.files(), *filter(None, [prompts_path]), *(job.clip for job in jobs)]
-    for job in jobs:
-        try:
-            once = source_of(job.clip) is not None
-            if once and "yolo-seg" in formats:
-                raise InputError(
-                    f"{job.clip} can be read once only, and yolo-seg needs its images; save it to a file first"
-                )
-        except InputError as error:
-            failures.append(str(error))
-            continue
-        if once:
-            get_model()  # first: a live source does not wait until it is loaded
-        try:
-            clip = job.open(overwrite, inputs)
-            ready.append((job, clip, {**prompts, "keyframe": fitting(by_hand, clip.info)}))
-        except VidsegError as error:
-            failures.append(str(error))
-    for job, clip, on_frames in ready:
+    plan = make_plan(clips, texts, user_prompts, prompts_path, settings, outputs)
+    get_model = cache(lambda: choice.load(with_detector=bool(plan.phrases)))
+    ready, failures = open_clips(plan, get_model)
+    for one in ready:
         began = time.perf_counter()
         model = get_model()
         try:
-            run = model.track(clip, phrases or None, prompts=on_frames, start=start, end=end, **how)
-            frames, note = write(run, job, phrases, model.names, expected_frames(clip.info, start, end))
+            run = model.track(one.clip, plan.phrases or None, prompts=one.prompts, **asdict(settings))
+            expected = settings.expected_frames(one.clip.info)
+            frames, note = write_results(run, one.task, plan.phrases, model.names, expected)
         except VidsegError as error:
             failures.append(str(error))
             continue
-        report(
-            run,
-            phrases,
-            frames,
-            time.perf_counter() - began,
-            [path for path in (job.video_path, job.tracks_path) if path],
-            note,
-        )
-    failures += write_exports(exports if ready else [], failures, overwrite)
-    for failure in failures:
-        click.echo(f"vidseg: {failure}", err=True)
-    if failures:
-        click.get_current_context().exit(1)
+        elapsed = time.perf_counter() - began
+        report(run, phrases=plan.phrases, frames=frames, elapsed=elapsed, files=one.task.paths(), note=note)
+    if ready:
+        write_exports(plan.exports, failures, outputs.overwrite)
+    finish(failures)
 
 
-def fitting(by_hand: ByHand, info) -> list[ObjectPrompt]:
-    """What was pointed at, for a clip of this size."""
-    from vidseg.prompts.object_prompt import fitted
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one call does.
 
-    return fitted(by_hand.prompts(info.width, info.height), info.width, info.height)
+    Attributes:
+        tasks: the clips.
+        phrases: what to find.
+        user_prompts: what to follow from the keyframe on.
+        prompts: what to follow from other frames on, by the number of the frame.
+        outputs: what to write.
+        exports: what to write when all clips are tracked.
+        inputs: all files that are read; no result replaces one.
+    """
+
+    tasks: list[ClipTask]
+    phrases: list[str]
+    user_prompts: UserPrompts
+    prompts: Mapping[int | str, list[ObjectPrompt]]
+    outputs: TrackOutputs
+    exports: list[ExportTask]
+    inputs: list[str | Path]
 
 
-def load(preset: str, detector_too: bool, **options) -> vidseg.Model:
-    with status(f"Loading {preset}"):
-        from vidseg.commands.fast_start import load_quickly
+@dataclass(frozen=True, kw_only=True)
+class OpenClip:
+    """A clip that can be tracked, with the prompts for it by the number of their frame, or "keyframe"."""
 
-        model = vidseg.load(preset, **options)
-        load_quickly(model, detector_too)
-        return model
+    task: ClipTask
+    clip: Clip
+    prompts: Mapping[int | str, list[ObjectPrompt]]
 
 
-def write(run, job: Job, phrases: list[str], models: dict, expected: int | None) -> tuple[int, str | None]:
-    """Track one clip into its files. Returns the number of frames, and a line on what is amiss with the video, or None.
+def make_plan(
+    clips: Sequence[str],
+    texts: Sequence[str],
+    user_prompts: UserPrompts,
+    prompts_path: Path | None,
+    settings: TrackSettings,
+    outputs: TrackOutputs,
+) -> Plan:
+    """Check the options, and decide what to do. No clip is opened.
 
-    A source that ends only when somebody ends it is ended by Ctrl-C, and its files are finished.
+    Raises:
+        UsageError: the options do not go together.
+        InputError: a prompt cannot be used.
+        OutputError: a result cannot be written.
+    """
+    from vidseg.detection.phrases import parse_phrases
+    from vidseg.prompts.file import read_prompts
+
+    if settings.start is not None and settings.end is not None and settings.end <= settings.start:
+        raise click.UsageError("--end must be after --start")
+    if not (texts or user_prompts or prompts_path):
+        raise click.UsageError("what should be tracked? give --prompt, --box, --point, --mask or --prompts")
+    phrases = parse_phrases(texts) if texts else []
+    prompts = read_prompts(prompts_path) if prompts_path else {}
+    tasks = tasks_for(clips, outputs.output, outputs.tracks_path, not outputs.no_video)
+    tracks = [task.tracks_path for task in tasks]
+    return Plan(
+        tasks=tasks,
+        phrases=phrases,
+        user_prompts=user_prompts,
+        prompts={**prompts},
+        outputs=outputs,
+        exports=plan_exports(outputs.formats, tracks, outputs.output if len(tasks) > 1 else None, outputs.overwrite),
+        inputs=[*user_prompts.files(), *([prompts_path] if prompts_path else []), *(task.source for task in tasks)],
+    )
+
+
+def open_clips(plan: Plan, load_model: Callable[[], object]) -> tuple[list[OpenClip], list[str]]:
+    """Open all clips and check what can be known to fail.
+
+    Args:
+        plan: what to do.
+        load_model: called before a live source is opened, which would not wait for it.
+
+    Returns:
+        The clips that can be tracked, and one line for each that cannot.
+    """
+    from vidseg.io.live import source_of
+    from vidseg.prompts.object_prompt import clip_to_frame
+
+    ready: list[OpenClip] = []
+    failures: list[str] = []
+    for task in plan.tasks:
+        try:
+            if source_of(task.source) is not None:
+                for name in plan.outputs.formats:
+                    if FORMATS[name].needs_images:
+                        raise InputError(
+                            f"{task.source} can be read once only, and {name} needs its images; save it to a file first"
+                        )
+                load_model()
+            clip = task.open(plan.outputs.overwrite, plan.inputs)
+            width, height = clip.info.width, clip.info.height
+            keyframe_prompts = clip_to_frame(plan.user_prompts.for_size(width, height), width, height)
+            ready.append(OpenClip(task=task, clip=clip, prompts={**plan.prompts, "keyframe": keyframe_prompts}))
+        except (InputError, OutputError) as error:
+            failures.append(str(error))
+    return ready, failures
+
+
+def write_results(
+    run: Tracking, task: ClipTask, phrases: Sequence[str], models: dict[str, str | None], expected: int | None
+) -> tuple[int, str | None]:
+    """Track one clip into its files.
+
+    Ctrl-C ends a source that does not end by itself, and its files are finished.
+
+    Args:
+        run: not yet begun.
+        task: which files to write.
+        phrases: what it looks for; for the header of the tracks file.
+        models: its checkpoints; for the same.
+        expected: number of frames for the progress bar; None if unknown.
+
+    Returns:
+        The number of frames, and one line on what is wrong with the video, or None.
     """
     from vidseg.io.threads import Background
+    from vidseg.rendering.overlay import OverlayWriter
     from vidseg.tracks.file import TracksWriter, header_of
 
     info, frames, video = run.clip.info, 0, None
     header = header_of(info.path, info.width, info.height, info.frame_rate, info.time_base, phrases, models)
     with ExitStack() as stack:
-        writer = stack.enter_context(TracksWriter(job.tracks_path, header))
-        sinks = [writer.write]
-        if job.video_path is not None:
-            video = open_video(stack, job.video_path, job.clip, info)
-            sinks.append(video.write_frame)
+        sinks: list[Callable[[TrackedFrame], None]] = [
+            stack.enter_context(TracksWriter(task.tracks_path, header)).write
+        ]
+        if task.video_path is not None:
+            video = stack.enter_context(OverlayWriter(task.video_path, info, task.source if info.has_audio else None))
+            sinks.append(video.write)
         background = stack.enter_context(Background(lambda frame: [sink(frame) for sink in sinks]))
         try:
+            stack.enter_context(closing(run))
             for frame in stack.enter_context(closing(progress(run, expected))):
                 background.submit(frame)
                 frames += 1
@@ -223,21 +221,3 @@ def write(run, job: Job, phrases: list[str], models: dict, expected: int | None)
             if not (run.clip.once and frames):
                 raise
     return frames, video.note if video else None
-
-
-def expected_frames(info, start: float | None, end: float | None) -> int | None:
-    """How many frames the run will have, for the progress bar; None if nobody knows."""
-    if info.frame_count is None or (start is None and end is None):
-        return info.frame_count
-    stop = min(end, info.duration) if end is not None and info.duration else end if end is not None else info.duration
-    return None if stop is None else max(1, round((stop - (start or 0)) * info.frame_rate))
-
-
-def open_video(stack, path: Path, clip: str | Path, info):
-    """A video writer that draws: its `write_frame` takes a tracked frame."""
-    from vidseg.io.writer import VideoWriter
-    from vidseg.rendering.render import draw
-
-    video = stack.enter_context(VideoWriter(path, info, clip if info.has_audio else None))
-    video.write_frame = lambda frame: video.write(draw(frame), round(frame.time / info.time_base))
-    return video

@@ -8,19 +8,26 @@ from collections.abc import AsyncIterator, Callable
 
 from vidseg.web.jobs import Job
 
-PERIOD = 0.05  # s between two looks at the file
-REPORT = 0.4  # s between two events on the progress
+POLL_SECONDS = 0.05  # between two looks at the file
+PROGRESS_SECONDS = 0.4  # between two events about the progress
+CHUNK_BYTES = 1 << 20  # that are read of the file at once
 
 
 async def events(job: Job, after: int, alive: Callable[[], bool]) -> AsyncIterator[str]:
-    """All frames of a job after line `after`, progress, and `end`. alive: whether to go on; is asked now and then."""
-    number, partial, offset, reported = 0, b"", 0, REPORT
+    """The events of a job: `frame` for each frame, `progress`, and at last `end`.
+
+    Args:
+        job: what to listen to.
+        after: number of the last frame event that the listener has had, 0 for none.
+        alive: asked now and then whether to continue.
+    """
+    number, partial, offset, since_progress = 0, b"", 0, PROGRESS_SECONDS
     while True:
-        ended = job.ended  # before the file is read: what was written until then is all
+        ended = job.ended  # before the file is read: what has been written by then is all
         if job.events.exists():
             with job.events.open("rb") as file:
                 file.seek(offset)
-                data = file.read(1 << 20)
+                data = file.read(CHUNK_BYTES)
             offset += len(data)
             *lines, partial = (partial + data).split(b"\n")
             for line in lines:
@@ -30,15 +37,15 @@ async def events(job: Job, after: int, alive: Callable[[], bool]) -> AsyncIterat
             if data:
                 if not ended:
                     await asyncio.sleep(0)
-                if len(data) == 1 << 20 or ended:
+                if len(data) == CHUNK_BYTES or ended:
                     continue
         if ended:
-            yield f"event: end\ndata: {json.dumps(job.described())}\n\n"
+            yield f"event: end\ndata: {json.dumps(job.as_json())}\n\n"
             return
-        if reported >= REPORT:
-            reported = 0.0
+        if since_progress >= PROGRESS_SECONDS:
+            since_progress = 0.0
             if not alive():
                 return
-            yield f"event: progress\ndata: {json.dumps(job.described())}\n\n"
-        await asyncio.sleep(PERIOD)
-        reported += PERIOD
+            yield f"event: progress\ndata: {json.dumps(job.as_json())}\n\n"
+        await asyncio.sleep(POLL_SECONDS)
+        since_progress += POLL_SECONDS

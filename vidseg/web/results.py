@@ -1,4 +1,4 @@
-"""Files to take away: what `vidseg image`, `vidseg render` and `vidseg export` write, from what a visitor has."""
+"""Files to download: what `vidseg image`, `vidseg render` and `vidseg export` write, of what a visitor has."""
 
 from __future__ import annotations
 
@@ -9,187 +9,198 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from fastapi import HTTPException
 
 import vidseg
-from vidseg.exporters.export import FORMATS
-from vidseg.rendering.looks import look_for
+from vidseg.exporters.formats import FORMATS
+from vidseg.rendering.options import RenderOptions
 from vidseg.tracks.file import TracksWriter, frame_of, header_of, read_tracks
 from vidseg.web.jobs import Job
-from vidseg.web.schemas import Wanted
+from vidseg.web.schemas import Drawing, ResultRequest
 from vidseg.web.sessions import Media, Session
 
 if TYPE_CHECKING:
     from vidseg.model import Model
     from vidseg.tracks.frame import TrackedFrame
 
+STEM = "result"  # of the names of files; those that visitors give never touch the file system
 IMAGE_KINDS = ("overlay", "tracks", "masks", "cutout")
-RENDERED = {
-    "overlay": ("overlay", ".tracked.mp4"),
-    "cutout": ("cutout", ".cutout.mov"),
-    "matte": ("matte", ".matte.mp4"),
-    "sheet": ("sheet", ".sheet.png"),
+RENDERED_SUFFIXES = {  # of a clip, by kind
+    "overlay": ".tracked.mp4",
+    "cutout": ".cutout.mov",
+    "matte": ".matte.mp4",
+    "sheet": ".sheet.png",
 }
-VIDEO_KINDS = ("tracks", "masks", *RENDERED)
+VIDEO_KINDS = ("tracks", "masks", *RENDERED_SUFFIXES)
 
 
-def check_wanted(session: Session, media: Media, wanted: Wanted) -> dict:
-    """How an overlay of a clip is drawn, as arguments of `vidseg.render`. HTTPException for a result that there cannot be."""
+def check_request(session: Session, media: Media, wanted: ResultRequest) -> RenderOptions | None:
+    """Check that a result can be made.
+
+    Returns:
+        How a rendering of a clip is drawn; None for other results.
+
+    Raises:
+        HTTPException: it cannot.
+    """
     kinds = (*(IMAGE_KINDS if media.kind == "image" else VIDEO_KINDS), *FORMATS)
     if wanted.kind not in kinds:
         raise HTTPException(422, f"{wanted.kind!r} is no result for this {media.kind}; there are {', '.join(kinds)}")
     if media.kind == "video" and not media.tracks.exists():
         raise HTTPException(409, "this clip has not been tracked; track it first")
     if media.kind == "image" and wanted.objects is None:
-        raise HTTPException(422, "a result for an image needs the objects that shall be in it")
+        raise HTTPException(422, "a result for an image needs the objects that it should have")
     if media.kind == "video" and wanted.kind == "overlay":
         try:
-            if (wanted.drawing.frame is None) == (wanted.drawing.file == "png"):
-                raise ValueError("a still is one frame in a png; give both, or neither")
-            how = how_drawn(session, wanted)
-            look_for(f"result.{wanted.drawing.file}", **how)
-            return how
+            return overlay_options(session, wanted.drawing)
         except ValueError as error:
             raise HTTPException(422, str(error)) from None
-    return {}
+    if media.kind == "video" and wanted.kind in RENDERED_SUFFIXES:
+        return RenderOptions(suffix=Path(RENDERED_SUFFIXES[wanted.kind]).suffix, kind=wanted.kind)
+    return None
 
 
-def how_drawn(session: Session, wanted: Wanted) -> dict:
-    """Arguments of `vidseg.render` for an overlay. ValueError for a background that is neither a colour nor one of the session's pictures.
+def overlay_options(session: Session, drawing: Drawing) -> RenderOptions:
+    """How an overlay is drawn.
 
-    (Names are no files here.)
+    Raises:
+        ValueError: choices that do not go together, or a background that is neither a color nor a picture of the
+            session. (Names of files do not count.)
     """
     from PIL import ImageColor
 
-    how = wanted.drawing.model_dump(exclude={"file", "background_image"})
-    if how["background"] is not None:
-        how["background"] = "#%02x%02x%02x" % ImageColor.getrgb(how["background"])[:3]
-    if wanted.drawing.background_image is not None:
-        picture = session.find(wanted.drawing.background_image)
-        if picture.kind != "image" or how["background"] is not None:
+    if (drawing.frame is None) == (drawing.file == "png"):
+        raise ValueError("a still is one frame in a png; give both, or neither")
+    arguments = drawing.model_dump(exclude={"file", "background_image"})
+    if arguments["background"] is not None:
+        red, green, blue = ImageColor.getrgb(arguments["background"])[:3]
+        arguments["background"] = f"#{red:02x}{green:02x}{blue:02x}"
+    if drawing.background_image is not None:
+        picture = session.find(drawing.background_image)
+        if picture.kind != "image" or arguments["background"] is not None:
             raise ValueError("the background is one picture, or one colour")
-        how["background"] = picture.path
-    return how
+        arguments["background"] = picture.path
+    return RenderOptions(suffix=f".{drawing.file}", **arguments)
 
 
-def make(media: Media, job: Job, model: Model, wanted: Wanted, how: dict) -> None:
-    """Write the file, and tell the job of it. how: see `check_wanted`."""
-    stem = Path(media.name).stem
+def write_result(media: Media, job: Job, model: Model, wanted: ResultRequest, options: RenderOptions | None) -> None:
+    """Write the file, and tell the job of it. `options` are those that `check_request` has returned."""
     with media.errors():
-        tracks = job.folder / f"{stem_of(stem)}.tracks.jsonl"
+        tracks = job.folder / f"{STEM}.tracks.jsonl"
         if media.kind == "image":
-            frame = frame_from(media, wanted)
+            frame = frame_on_page(media, wanted)
             write_tracks(tracks, media, model, [frame])
             job.file = image_result(media, frame, tracks, wanted, job)
         else:
-            edited_tracks(media, wanted, tracks, job)
-            job.file = video_result(media, tracks, wanted, job, how)
-    job.name = stem + job.file.name.removeprefix(stem_of(stem))
+            write_edited_tracks(media, wanted, tracks, job)
+            job.file = video_result(media, tracks, wanted, job, options)
+    job.name = Path(media.name).stem + job.file.name.removeprefix(STEM)
 
 
-def stem_of(name: str) -> str:
-    """The visitor's names do not touch the file system: all results are called alike there."""
-    return "result"
-
-
-def frame_from(media: Media, wanted: Wanted) -> TrackedFrame:
-    """What is on the page, as a frame. InputError if it does not fit the image."""
+def frame_on_page(media: Media, wanted: ResultRequest) -> TrackedFrame:
+    """The objects that the page shows on an image. InputError if they do not fit it."""
     info = media.clip.info
-    record = {"frame": 0, "time": 0.0, "objects": [one.model_dump() for one in wanted.objects]}
+    record = {"frame": 0, "time": 0.0, "objects": [one.model_dump() for one in wanted.objects or ()]}
     try:
         frame = frame_of(record, info.height, info.width)
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except ValueError as error:
         raise vidseg.InputError(f"the objects do not fit {media.name}: {error}") from None
     frame.image = media.reader.at(0)
     return frame
 
 
 def write_tracks(path: Path, media: Media, model: Model, frames: list[TrackedFrame]) -> None:
+    """Write frames of a picture or a clip as a tracks file."""
     info = media.clip.info
     with TracksWriter(
-        path, header_of(media.name, info.width, info.height, info.frame_rate, info.time_base, media.text, model.names)
+        path,
+        header_of(media.name, info.width, info.height, info.frame_rate, info.time_base, media.phrases, model.names),
     ) as writer:
         for frame in frames:
             writer.write(frame)
 
 
-def image_result(media: Media, frame: TrackedFrame, tracks: Path, wanted: Wanted, job: Job) -> Path:
-    import numpy as np
-
+def image_result(media: Media, frame: TrackedFrame, tracks: Path, wanted: ResultRequest, job: Job) -> Path:
+    """Write a result of an image whose tracks file is there. Returns its path."""
     from vidseg.io.images import write_png
     from vidseg.rendering.cutout import cut_out, soft_alpha
     from vidseg.rendering.render import draw
 
-    kind, folder = wanted.kind, job.folder
-    if kind == "tracks":
+    if wanted.kind == "tracks":
         return tracks
-    if kind == "masks":
-        return zipped_masks(tracks, folder / "result.masks.zip", None)
-    if kind in FORMATS:
-        return exported(media, tracks, wanted, job)
-    picture = draw(frame)
-    if kind == "cutout":
-        masks = frame.detections.mask
-        covered = masks.any(0) if len(masks) else np.zeros(picture.shape[:2], bool)
-        picture = cut_out(frame.image, soft_alpha(covered.astype(np.uint8)))
-    target = folder / ("result.segmented.png" if kind == "overlay" else "result.cutout.png")
+    if wanted.kind == "masks":
+        return zip_masks(tracks, job.folder / f"{STEM}.masks.zip", None)
+    if wanted.kind in FORMATS:
+        return export(media, tracks, wanted, job)
+    if wanted.kind == "overlay":
+        picture, suffix = draw(frame), ".segmented.png"
+    else:
+        image = media.reader.at(0)
+        covered = np.zeros(image.shape[:2], bool)
+        for _, mask, *_ in frame.detections:
+            covered |= np.asarray(mask)
+        picture, suffix = cut_out(image, soft_alpha(covered.astype(np.uint8))), ".cutout.png"
+    target = job.folder / f"{STEM}{suffix}"
     write_png(target, picture)
     return target
 
 
-def edited_tracks(media: Media, wanted: Wanted, target: Path, job: Job) -> None:
-    """The tracks with the visitor's names, without what was deleted. Masks are passed on as they are."""
+def write_edited_tracks(media: Media, wanted: ResultRequest, target: Path, job: Job) -> None:
+    """Write the tracks with the visitor's labels and without deleted objects. Masks are copied as they are."""
     without = frozenset(wanted.without)
     with open(target, "w", encoding="utf-8") as file:
-        for record in read_tracks(media.tracks).records():
-            if "objects" in record:
-                job.check()
-                record["objects"] = [one for one in record["objects"] if one["id"] not in without]
-                for one in record["objects"]:
-                    one["label"] = wanted.labels.get(one["id"], one["label"])
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        tracks = read_tracks(media.tracks)
+        file.write(json.dumps(tracks.header, ensure_ascii=False) + "\n")
+        for record in tracks.records():
+            job.check()
+            line = record.as_json()
+            line["objects"] = [one for one in line["objects"] if one["id"] not in without]
+            for one in line["objects"]:
+                one["label"] = wanted.labels.get(one["id"], one["label"])
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def video_result(media: Media, tracks: Path, wanted: Wanted, job: Job, how: dict) -> Path:
-    kind = wanted.kind
-    if kind == "tracks":
+def video_result(media: Media, tracks: Path, wanted: ResultRequest, job: Job, options: RenderOptions | None) -> Path:
+    """Write a result of a clip whose edited tracks file is there. Returns its path."""
+    if wanted.kind == "tracks":
         return tracks
-    if kind == "masks":
-        return zipped_masks(tracks, job.folder / "result.masks.zip", job)
-    if kind in RENDERED:
-        look, suffix = RENDERED[kind]
-        target, drawing = job.folder / f"result{suffix}", wanted.drawing
-        if kind == "overlay":
-            target = job.folder / (
-                f"result.tracked.{drawing.file}" if drawing.frame is None else f"result.frame{drawing.frame}.png"
-            )
-        vidseg.render(media.path, tracks, target, kind=look, progress=job.progress, **how)
-        return target
-    return exported(media, tracks, wanted, job)
+    if wanted.kind == "masks":
+        return zip_masks(tracks, job.folder / f"{STEM}.masks.zip", job)
+    if options is None:
+        return export(media, tracks, wanted, job)
+    from vidseg.rendering.render import render_tracks
+
+    suffix = RENDERED_SUFFIXES[wanted.kind]
+    if wanted.kind == "overlay":
+        frame = wanted.drawing.frame
+        suffix = f".tracked.{wanted.drawing.file}" if frame is None else f".frame{frame}.png"
+    target = job.folder / f"{STEM}{suffix}"
+    render_tracks(media.path, tracks, target, options, progress=job.progress)
+    return target
 
 
-def zipped_masks(tracks: Path, target: Path, job: Job | None) -> Path:
-    """One black and white PNG an object and frame; of an image without the number of the frame."""
+def zip_masks(tracks_path: Path, target: Path, job: Job | None) -> Path:
+    """Write one black and white PNG for each object and frame; for an image (no job), without the frame's number."""
     import cv2
 
-    tracks = read_tracks(tracks)
+    tracks = read_tracks(tracks_path)
     total = tracks.frame_count()
     with zipfile.ZipFile(target, "w") as archive:  # PNGs are packed already
         for done, frame in enumerate(tracks, start=1):
-            for number, mask in zip(frame.detections.tracker_id.tolist(), frame.detections.mask):
+            for _, mask, _, _, number, _ in frame.detections:
                 name = f"mask-{number}.png" if job is None else f"mask-{number}/{frame.index:06d}.png"
-                archive.writestr(name, cv2.imencode(".png", mask.astype("uint8") * 255)[1].tobytes())
+                archive.writestr(name, cv2.imencode(".png", np.asarray(mask).astype("uint8") * 255)[1].tobytes())
             if job is not None:
                 job.progress(done, total)
     return target
 
 
-def exported(media: Media, tracks: Path, wanted: Wanted, job: Job) -> Path:
-    """One file: what is a folder, or several files, in an archive."""
-    name = (
-        re.sub(r"[^A-Za-z0-9_-]+", "_", Path(media.name).stem)[:60].strip("_") or "clip"
-    )  # of images, in a folder of ours
-    target = job.folder / "written" / f"result{FORMATS[wanted.kind].suffix}"
+def export(media: Media, tracks: Path, wanted: ResultRequest, job: Job) -> Path:
+    """Write an export as one file; a folder, or several files, are packed into an archive."""
+    # The names of images in the export begin with it.
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(media.name).stem)[:60].strip("_") or "clip"
+    target = job.folder / "written" / f"{STEM}{FORMATS[wanted.kind].suffix}"
     target.parent.mkdir()
     written = vidseg.export(
         tracks, wanted.kind, target, clip=media.path, name=name, progress=job.progress, **wanted.sampling.model_dump()

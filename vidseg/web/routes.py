@@ -4,43 +4,51 @@ from __future__ import annotations
 
 import shutil
 import time
-from pathlib import PurePath
-from typing import Annotated
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 
 import vidseg
-from vidseg.exporters.export import FORMATS
+from vidseg.detection.base import best_score
+from vidseg.exporters.formats import FORMATS
 from vidseg.io.codecs import codecs_of
-from vidseg.rendering.looks import DEFAULT, STYLES
+from vidseg.rendering.options import DEFAULT_STYLES, STYLES
 from vidseg.rendering.palette import PALETTE
 from vidseg.samples import SAMPLES, sample
 from vidseg.tracks.file import record_of
-from vidseg.web import limits, schemas
+from vidseg.web import limits, results, runs, schemas
 from vidseg.web.events import events
-from vidseg.web.results import check_wanted, make
-from vidseg.web.runs import check_request, track
 from vidseg.web.sessions import Media, Session
-from vidseg.web.uploads import admit, receive
+from vidseg.web.uploads import open_upload, receive
 
-ERRORS = {
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vidseg.tracks.frame import TrackedFrame
+    from vidseg.web.app import Server
+
+ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"description": what}
     for code, what in {404: "gone, or never there", 422: "it cannot be done: `detail` says why"}.items()
 }
 router = APIRouter(prefix="/api", responses=ERRORS)
 
 
-def the_server(request: Request):
+def the_server(request: Request) -> Server:
+    """What all requests share."""
     return request.app.state.server
 
 
 def the_session(session: str, request: Request) -> Session:
+    """The session that the path names. HTTPException if it has ended."""
     return the_server(request).sessions.find(session)
 
 
 def the_media(media: str, session: Annotated[Session, Depends(the_session)]) -> Media:
+    """The picture or clip that the path names. HTTPException if there is none."""
     return session.find(media)
 
 
@@ -49,7 +57,7 @@ File = Annotated[Media, Depends(the_media)]
 
 
 @router.get("/info")
-def info(request: Request) -> dict:
+def info(request: Request) -> dict[str, Any]:
     """What this server has, and what it allows."""
     server = the_server(request)
     return {
@@ -60,13 +68,13 @@ def info(request: Request) -> dict:
         "formats": list(FORMATS),
         "image_formats": [name for name, one in FORMATS.items() if one.images],
         "styles": list(STYLES),
-        "usual_styles": list(DEFAULT),
+        "usual_styles": list(DEFAULT_STYLES),
         "codecs": {suffix: codecs_of(f".{suffix}") for suffix in ("mp4", "webm", "gif")},
         "samples": [
             {"name": name, "kind": "video" if name.endswith(".mp4") else "image", "prompt": prompt}
             for name, prompt in SAMPLES.items()
         ],
-        "limits": {"bytes": limits.BYTES, "pixels": limits.PIXELS, "seconds": limits.SECONDS},
+        "limits": {"bytes": limits.UPLOAD_BYTES, "pixels": limits.PIXELS, "seconds": limits.SECONDS},
     }
 
 
@@ -80,7 +88,10 @@ def info(request: Request) -> dict:
     },
 )
 def begin(request: Request) -> schemas.SessionAnswer:
-    """Begin a session. Its name is a secret: whoever knows it sees its files. Send `Authorization: Bearer TOKEN` if the server has one."""
+    """Begin a session.
+
+    Its name is a secret: whoever knows it sees its files. Send `Authorization: Bearer TOKEN` if the server has one.
+    """
     server = the_server(request)
     server.check_visitor(request)
     return schemas.SessionAnswer(session=server.sessions.begin().id)
@@ -89,7 +100,7 @@ def begin(request: Request) -> schemas.SessionAnswer:
 @router.delete("/sessions/{session}", status_code=204)
 def end(session: Visitor, request: Request) -> Response:
     """End a session: jobs are cancelled, files removed."""
-    the_server(request).end(session)
+    the_server(request).end(session.id)
     return Response(status_code=204)
 
 
@@ -117,11 +128,11 @@ async def upload(
 ) -> schemas.MediaAnswer:
     """Send a picture or a clip as the body of the request: `curl --data-binary @clip.mp4 '…/media?name=clip.mp4'`."""
     with session.receiving() as room:
-        folder = session.place()
+        folder = session.new_folder()
         try:
             await receive(request, folder / "input", room)
-            return await run_in_threadpool(admitted, session, folder, name)
-        except BaseException:  # also where the visitor goes away in the middle
+            return await run_in_threadpool(add_media, session, folder, name)
+        except BaseException:  # also if the visitor goes away in the middle
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
@@ -132,27 +143,39 @@ def take_sample(session: Visitor, name: str) -> schemas.MediaAnswer:
     if name not in SAMPLES:
         raise HTTPException(404, f"there is no such sample; there are {', '.join(SAMPLES)}")
     with session.receiving():
-        folder = session.place()
+        folder = session.new_folder()
         shutil.copyfile(sample(name), folder / "input")
-        return admitted(session, folder, name)
+        return add_media(session, folder, name)
 
 
-def admitted(session: Session, folder, name: str) -> schemas.MediaAnswer:
+def add_media(session: Session, folder: Path, name: str) -> schemas.MediaAnswer:
+    """Add the file `input` in a folder to a session.
+
+    Args:
+        session: whose it is.
+        folder: the file's own.
+        name: what the visitor calls the file.
+
+    Raises:
+        HTTPException, InputError: the file cannot be used.
+    """
     name = "".join(c for c in PurePath(name.replace("\\", "/")).name if c.isprintable())[:120] or "upload"
     path = folder / "input"
     try:
-        path, kind, clip = admit(path)
+        path, kind, clip = open_upload(path)
     except vidseg.VidsegError as error:
         message = str(error)
         for known in (path, *path.parent.glob("input*")):
             message = message.replace(str(known), name)
         raise type(error)(message) from None
-    return schemas.MediaAnswer(**session.add(Media(folder.name, kind, name, path, clip, folder)).described())
+    media = session.add(Media(kind=kind, name=name, path=path, clip=clip, folder=folder))
+    return schemas.MediaAnswer(**media.as_json())
 
 
 @router.delete("/sessions/{session}/media/{media}", status_code=204)
 def remove(session: Visitor, media: File, request: Request) -> Response:
-    session.drop(media)
+    """Remove a picture or a clip, and all that was made of it."""
+    session.remove(media)
     the_server(request).forget([media])
     return Response(status_code=204)
 
@@ -166,12 +189,13 @@ def frame(media: File, index: int) -> Response:
     """A frame as a JPEG, upright, with all its pixels."""
     import cv2
 
-    image = at(media, index)
+    image = read_frame(media, index)
     packed = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
     return Response(packed, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=600"})
 
 
-def at(media: Media, index: int):
+def read_frame(media: Media, index: int) -> np.ndarray:
+    """A frame, H×W×3 uint8 RGB. HTTPException if there is none of this number."""
     try:
         with media.errors():
             return media.reader.at(index)
@@ -180,26 +204,29 @@ def at(media: Media, index: int):
 
 
 @router.post("/sessions/{session}/media/{media}/segment")
-def segment(media: File, wanted: schemas.Segment, request: Request) -> schemas.Segmented:
-    """Outline what is named, or pointed at, on one frame. The frame is encoded once; each further click costs the mask decoder."""
+def segment(media: File, wanted: schemas.SegmentRequest, request: Request) -> schemas.SegmentAnswer:
+    """Outline what is named, or pointed at, on one frame.
+
+    The frame is encoded once; each further click costs the mask decoder alone.
+    """
     server = the_server(request)
     prompts = [one.model_dump(exclude_none=True) for one in wanted.prompts]
-    at(media, wanted.frame)  # read before the turn: it needs no model
+    read_frame(media, wanted.frame)  # before the model is held, as this needs none
 
-    def answered():
-        with server.turns.turn(), media.errors():
+    def answer() -> tuple[TrackedFrame, float, float]:
+        with server.model_lock.hold(), media.errors():
             began = time.perf_counter()
             photo = server.embedded(media, wanted.frame)
-            answer = photo.segment(wanted.text or None, prompts=prompts)
-            return answer, photo.best_score if wanted.text else 0.0, time.perf_counter() - began
+            frame = photo.segment(wanted.text or None, prompts=prompts)
+            return frame, best_score(frame.detections) if wanted.text else 0.0, time.perf_counter() - began
 
-    answer, best, seconds = server.clicks.submit(answered).result()
-    objects, by_hand = record_of(answer)["objects"], {one["id"] for one in prompts}
-    free = (number for number in range(wanted.first_id, 10**9) if number not in by_hand)
+    found, best, seconds = server.segment_pool.submit(answer).result()
+    objects, prompted = record_of(found)["objects"], {one["id"] for one in prompts}
+    free = (number for number in range(wanted.first_id, 10**9) if number not in prompted)
     for one in objects:
-        if one["id"] not in by_hand:
+        if one["id"] not in prompted:
             one["id"] = next(free)
-    return schemas.Segmented(objects=objects, best_score=best, seconds=seconds)
+    return schemas.SegmentAnswer(objects=objects, best_score=best, seconds=seconds)
 
 
 @router.post(
@@ -210,12 +237,12 @@ def segment(media: File, wanted: schemas.Segment, request: Request) -> schemas.S
         429: {"description": "too many jobs"},
     },
 )
-def start_tracking(session: Visitor, media: File, wanted: schemas.Track, request: Request) -> schemas.JobStarted:
+def start_tracking(session: Visitor, media: File, wanted: schemas.TrackRequest, request: Request) -> schemas.JobStarted:
     """Follow objects through a clip. Listen to the job's events for the masks."""
     server = the_server(request)
-    check_request(media, wanted)
+    runs.check_request(media, wanted)
     job = media.tracking = session.new_job("track")
-    server.runs.submit(job.run, lambda job: track(media, job, server.model, server.turns, wanted))
+    server.track_pool.submit(job.run, lambda job: runs.track(media, job, server.model, server.model_lock, wanted))
     return schemas.JobStarted(job=job.id)
 
 
@@ -224,27 +251,27 @@ def start_tracking(session: Visitor, media: File, wanted: schemas.Track, request
     status_code=202,
     responses={409: {"description": "it must be tracked first"}, 429: {"description": "too many jobs"}},
 )
-def start_result(session: Visitor, media: File, wanted: schemas.Wanted, request: Request) -> schemas.JobStarted:
-    """Make a file to take away: when the job is done, get its `file`."""
+def start_result(session: Visitor, media: File, wanted: schemas.ResultRequest, request: Request) -> schemas.JobStarted:
+    """Make a file to download: when the job is done, get its `file`."""
     server = the_server(request)
-    how = check_wanted(session, media, wanted)
+    options = results.check_request(session, media, wanted)
     job = session.new_job(wanted.kind)
-    server.makers.submit(job.run, lambda job: make(media, job, server.model, wanted, how))
+    server.result_pool.submit(job.run, lambda job: results.write_result(media, job, server.model, wanted, options))
     return schemas.JobStarted(job=job.id)
 
 
 @router.get("/sessions/{session}/jobs/{job}")
 def job(session: Visitor, job: str) -> schemas.JobAnswer:
     """How far a job is."""
-    return schemas.JobAnswer(**session.job(job).described())
+    return schemas.JobAnswer(**session.find_job(job).as_json())
 
 
 @router.delete("/sessions/{session}/jobs/{job}", status_code=202)
 def cancel(session: Visitor, job: str) -> schemas.JobAnswer:
     """Cancel a job. It ends before its next frame; what was tracked until then stays."""
-    found = session.job(job)
+    found = session.find_job(job)
     found.cancel()
-    return schemas.JobAnswer(**found.described())
+    return schemas.JobAnswer(**found.as_json())
 
 
 @router.get(
@@ -256,11 +283,11 @@ async def listen(
     session: Visitor, job: str, request: Request, last_event_id: Annotated[str | None, Header()] = None
 ) -> StreamingResponse:
     """Server-sent events: `frame` with the masks of one frame, `progress`, and at last `end`."""
-    found = session.job(job)
+    found = session.find_job(job)
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdecimal() else 0
 
     def alive() -> bool:
-        the_server(request).sessions.find(session.id)  # a session in which somebody listens is not idle
+        the_server(request).sessions.find(session.id)  # a session with a listener is not idle
         return not the_server(request).closing
 
     return StreamingResponse(
@@ -275,7 +302,7 @@ async def listen(
 )
 def file(session: Visitor, job: str) -> FileResponse:
     """The file that a job has made."""
-    found = session.job(job)
+    found = session.find_job(job)
     if found.state != "done" or found.file is None:
         raise HTTPException(409, "there is no file: the job is not done, or makes none")
     return FileResponse(found.file, filename=found.name)

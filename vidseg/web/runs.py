@@ -1,9 +1,10 @@
-"""Tracking a visitor's clip: a whole run, or a correction that goes on from a frame."""
+"""Tracking a visitor's clip: a whole run, or a correction that resumes from a frame."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException
@@ -11,28 +12,39 @@ from fastapi import HTTPException
 from vidseg.detection.phrases import parse_phrases
 from vidseg.errors import InputError
 from vidseg.tracks.file import TracksWriter, header_of, read_tracks, record_of
+from vidseg.tracks.records import FrameRecord
+from vidseg.web.fair_lock import FairLock
 from vidseg.web.jobs import Cancelled, Job
-from vidseg.web.schemas import Track
+from vidseg.web.schemas import TrackRequest
 from vidseg.web.sessions import Media
-from vidseg.web.turns import Turns
 
 if TYPE_CHECKING:
     from vidseg.model import Model
+    from vidseg.tracking.iterator import Tracking
+    from vidseg.tracks.frame import TrackedFrame
 
-REACH = 5.0  # s before a correction within which an object that is hidden there is picked up
+REACH = 5.0  # seconds before a correction: an object that was last seen within them resumes from where it was seen
+PromptsByFrame = dict[int, list[dict[str, Any]]]
 
 
-@dataclass
-class Start:
-    """Where a correction goes on. time: s after the clip's first frame at which it is read. prompts: by frame number."""
+@dataclass(frozen=True, kw_only=True)
+class ResumePoint:
+    """Where a correction resumes.
+
+    Attributes:
+        time: where reading begins, in seconds after the clip's first frame.
+        prompts: the objects there, and the corrections, by frame number.
+        reserved_ids: ids that no new object gets, since earlier ones had them.
+    """
 
     time: float
-    prompts: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    prompts: PromptsByFrame
+    reserved_ids: frozenset[int]
 
 
-def check_request(media: Media, request: Track) -> None:
-    """HTTPException or InputError for a run that cannot begin."""
-    from vidseg.prompts.object_prompt import fitted, object_prompt
+def check_request(media: Media, request: TrackRequest) -> None:
+    """HTTPException or InputError if a run cannot begin."""
+    from vidseg.prompts.object_prompt import clip_to_frame, object_prompt
 
     if media.kind != "video":
         raise HTTPException(422, "this is an image; segment it instead")
@@ -47,7 +59,7 @@ def check_request(media: Media, request: Track) -> None:
         parse_phrases(request.text)
     info = media.clip.info
     for index, some in request.prompts.items():
-        fitted([object_prompt(one.model_dump(exclude_none=True)) for one in some], info.width, info.height)
+        clip_to_frame([object_prompt(one.model_dump(exclude_none=True)) for one in some], info.width, info.height)
         if request.from_frame is not None and int(index) < request.from_frame:
             raise HTTPException(
                 422,
@@ -55,64 +67,90 @@ def check_request(media: Media, request: Track) -> None:
             )
 
 
-def track(media: Media, job: Job, model: Model, turns: Turns, request: Track) -> None:
-    """Track a clip into its tracks file. Raises Cancelled when the job is, with the frames kept that had been made."""
-    prompts = {
+def track(media: Media, job: Job, model: Model, model_lock: FairLock, request: TrackRequest) -> None:
+    """Track a clip into its tracks file.
+
+    Raises:
+        Cancelled: the job has been cancelled. The frames made until then are kept; if there are none, so is the earlier
+            file.
+        VidsegError: the run has failed; the earlier file is kept.
+    """
+    prompts: PromptsByFrame = {
         int(index): [one.model_dump(exclude_none=True) for one in some] for index, some in request.prompts.items()
     }
-    phrases, start, reserved = parse_phrases(request.text) if request.text else [], None, set()
+    phrases = parse_phrases(request.text) if request.text else []
+    resume = None
     if request.from_frame is not None:
-        start = going_on(media, request.from_frame, prompts, frozenset(request.without))
-        reserved = {*ids(media), *request.without}  # who turns up later is none of those, seen or deleted
+        resume = resume_from(media, request.from_frame, prompts, frozenset(request.without))
     info = media.clip.info
-    # One that is only named must be found first; hence no end to how far the rate of frames may be from the announced one.
+    # What is only named must be found first, so there is no total if the clip does not say how many frames it has.
     job.total = info.frame_count and max(1, info.frame_count - (request.from_frame or 0))
-    run = None
+    run: Tracking | None = None
 
-    def between() -> None:
+    def on_frame() -> None:
         job.check()
-        job.doing = run.doing if run is not None else ""
-        turns.between()
+        job.status = run.status if run is not None else ""
+        model_lock.yield_turn()
 
     with media.errors():
         run = model.track(
             media.clip,
             phrases or None,
-            prompts=start.prompts if start else prompts,
-            start=start.time if start else None,
-            reserved=reserved,
-            between=between,
+            prompts={**(resume.prompts if resume else prompts)},
+            start=resume.time if resume else None,
+            reserved=resume.reserved_ids if resume else (),
+            between=on_frame,
         )
         header = header_of(media.name, info.width, info.height, info.frame_rate, info.time_base, phrases, model.names)
-        ended = None
-        with TracksWriter(media.tracks, header) as writer:
-            for frame in before(media, request.from_frame):
-                writer.write(frame)
-            made, frames = 0, iter(run)
-            try:
-                with turns.turn():
-                    for frame in frames:
-                        if request.from_frame is not None and frame.index < request.from_frame:
-                            continue
-                        writer.write(frame)
-                        job.add_frame(record_of(frame))
-                        made += 1
-                        job.done = made
-            except Cancelled as error:
-                if not made:
-                    raise  # the tracks of an earlier run stay
-                ended = error
-            finally:
-                frames.close()
-        media.text = phrases
-    if ended is not None:
-        raise ended
-    job.total = made
-    job.detail = summary(run, phrases, made)
+        cancelled = write_frames(media, job, run, header, model_lock, request.from_frame)
+        media.phrases = phrases
+    if cancelled is not None:
+        raise cancelled
+    job.total = job.done
+    job.detail = summary(run, phrases, job.done)
 
 
-def summary(run, phrases: list[str], made: int) -> str:
-    """What a run has found, in a line."""
+def write_frames(
+    media: Media, job: Job, run: Tracking, header: dict[str, Any], model_lock: FairLock, from_frame: int | None
+) -> Cancelled | None:
+    """Write the frames of a run after those that stay, and tell the job of each.
+
+    Args:
+        media: the clip; its tracks file is replaced at the end.
+        job: what counts the frames.
+        run: not yet begun.
+        header: of the tracks file.
+        model_lock: held while the run goes on.
+        from_frame: number of the first frame that is written anew; None: all are.
+
+    Returns:
+        What ended the run early after frames had been made, or None.
+
+    Raises:
+        Cancelled: before any frame had been made; the earlier file is kept.
+    """
+    with TracksWriter(media.tracks, header) as writer, closing(run):
+        for frame in frames_before(media, from_frame):
+            writer.write(frame)
+        made = 0
+        try:
+            with model_lock.hold():
+                for frame in run:
+                    if frame.index < (from_frame or 0):
+                        continue  # a correction may have to read earlier ones
+                    writer.write(frame)
+                    job.add_frame(record_of(frame))
+                    made += 1
+                    job.done = made
+        except Cancelled as error:
+            if not made:
+                raise
+            return error
+    return None
+
+
+def summary(run: Tracking, phrases: list[str], made: int) -> str:
+    """One line on what a run has found."""
     names = [f"{label} {number}" for number, label in sorted(run.labels.items()) if run.seen[number]]
     if not names:
         return f"nothing was found in {made} frames" + (f" (best score {run.best_score:.2f})" if phrases else "")
@@ -120,8 +158,8 @@ def summary(run, phrases: list[str], made: int) -> str:
     return line if run.warning is None else f"{line}; {run.warning}"
 
 
-def before(media: Media, frame: int | None) -> Iterator:
-    """What was tracked before a frame."""
+def frames_before(media: Media, frame: int | None) -> Iterator[TrackedFrame]:
+    """The frames that an earlier run tracked before a frame; None: no frames."""
     if frame is None:
         return
     for tracked in read_tracks(media.tracks):
@@ -130,52 +168,65 @@ def before(media: Media, frame: int | None) -> Iterator:
         yield tracked
 
 
-def going_on(media: Media, frame: int, corrections: dict[int, list[dict]], without: frozenset[int]) -> Start:
-    """All objects as they are on a frame, with corrections.
+def resume_from(media: Media, frame: int, corrections: PromptsByFrame, without: frozenset[int]) -> ResumePoint:
+    """All objects as an earlier run has them on a frame, with corrections.
 
-    Where one is hidden there that was seen not long ago, reading begins where it was: so it keeps its id. All others are then
-    followed from there as well, lest the detector take them for new ones.
+    An object that is hidden on the frame and was seen not long before is prompted where it was last seen, and reading
+    begins there, so that it keeps its id. All others are then followed from there as well, or the detector would take
+    them for new ones.
+
+    Args:
+        media: the clip.
+        frame: number of the frame.
+        corrections: prompts by frame number. Those on `frame` get the labels that the objects have.
+        without: ids of objects that end there.
+
+    Raises:
+        InputError: the frame has not been tracked, or there is no object near it.
     """
-    seen: dict[int, tuple[int, float]] = {}  # number and time of the last frame on which each object is seen
-    time = now = None
-    for record in records(media, frame):
-        now, time = record["frame"], record["time"]
-        seen |= {one["id"]: (now, time) for one in record["objects"] if one["id"] not in without}
+    last_seen: dict[int, tuple[int, float]] = {}  # number and time of the last frame on which each object is seen
+    now, time = -1, 0.0
+    for record in records_until(media, frame):
+        now, time = record.index, record.time
+        last_seen |= {one.id: (now, time) for one in record.objects if one.id not in without}
     if now != frame:
         raise InputError(f"frame {frame} has not been tracked yet; correct a frame that has been")
-    first, start = min((place for place in seen.values() if time - place[1] <= REACH), default=(frame, time))
+    first, start = min((seen for seen in last_seen.values() if time - seen[1] <= REACH), default=(frame, time))
     prompts = {index: list(some) for index, some in corrections.items()}
     corrected = {one["id"]: one for one in corrections.get(frame, ())}
-    begun: set[int] = set()
-    for record in records(media, frame):
-        for one in record["objects"] if record["frame"] >= first else ():
-            number = one["id"]
-            known = {"id": number, "label": one["label"], "mask": one["mask"]}
+    prompted: set[int] = set()
+    for record in records_until(media, frame):
+        for one in record.objects if record.index >= first else ():
+            number = one.id
             if number in without:
                 continue
             if number in corrected:
-                corrected[number].setdefault("label", one["label"])
-            if (record["frame"] == frame and number not in corrected) or (
-                record["frame"] < frame and number not in begun
-            ):
-                prompts.setdefault(record["frame"], []).append(known)
-                begun.add(number)
+                corrected[number].setdefault("label", one.label)
+            # Once where it comes first, and again on the frame itself, where a correction takes the place of its mask.
+            is_due = number not in corrected if record.index == frame else number not in prompted
+            if is_due:
+                known = {"id": number, "label": one.label, "mask": one.code()}
+                prompts.setdefault(record.index, []).append(known)
+                prompted.add(number)
     if not prompts:
         raise InputError(
-            f"no object is near frame {frame}: nothing to go on from; point at one, or track the whole clip"
+            f"no object is near frame {frame}, so there is nothing to resume; point at one, or track the whole clip"
         )
-    return Start(max(0.0, start - media.clip.first_time), prompts)
+    return ResumePoint(
+        time=max(0.0, start - media.clip.first_time),
+        prompts=prompts,
+        reserved_ids=tracked_ids(media) | without,
+    )
 
 
-def ids(media: Media) -> set[int]:
-    """Of all objects that were tracked."""
-    return {one["id"] for record in read_tracks(media.tracks).records() for one in record.get("objects", ())}
+def tracked_ids(media: Media) -> frozenset[int]:
+    """Ids of all objects of the earlier run."""
+    return frozenset(one.id for record in read_tracks(media.tracks).records() for one in record.objects)
 
 
-def records(media: Media, last: int) -> Iterator[dict]:
-    """The lines of the tracks up to a frame."""
+def records_until(media: Media, last: int) -> Iterator[FrameRecord]:
+    """The records of the tracks file up to and with a frame."""
     for record in read_tracks(media.tracks).records():
-        if record.get("frame", -1) > last:
+        if record.index > last:
             return
-        if "frame" in record:
-            yield record
+        yield record

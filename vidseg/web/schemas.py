@@ -15,6 +15,8 @@ Text = Annotated[str, Field(max_length=2000, description='Phrases separated by d
 
 
 class Strict(BaseModel):
+    """No field may come that is not named."""
+
     model_config = ConfigDict(extra="forbid")
 
 
@@ -30,13 +32,14 @@ class Mask(Strict):
     @field_validator("size")
     @classmethod
     def small_enough(cls, size: list[int]) -> list[int]:
+        """ValueError for a mask of more pixels than a picture may have."""
         if size[0] * size[1] > limits.PIXELS:
             raise ValueError(f"a mask has {limits.PIXELS:,} pixels at most")
         return size
 
 
 class Prompt(Strict):
-    """One object that is pointed at: a box, clicks, both, or a mask. Pixels of the frame; x to the right, y down."""
+    """One object that the visitor points at: a box, clicks, both, or a mask. Pixels; x to the right, y down."""
 
     id: Id
     label: Label | None = None
@@ -59,34 +62,38 @@ class Object(Strict):
     mask: Mask
 
 
-class Segment(Strict):
+class SegmentRequest(Strict):
+    """What to outline on one frame."""
+
     frame: Annotated[int, Field(ge=0)] = 0
     text: Text | None = None
     prompts: Annotated[list[Prompt], Field(max_length=200)] = []
     first_id: Annotated[Id, Field(description="Id of the first object that the text finds.")] = 1
 
 
-class Segmented(BaseModel):
-    """best_score: of the detector, also below its threshold. seconds: that the model worked on it."""
+class SegmentAnswer(BaseModel):
+    """best_score: of the detector, also below its threshold. seconds: how long the model worked."""
 
     objects: list[Object]
     best_score: float
     seconds: float
 
 
-class Track(Strict):
+class TrackRequest(Strict):
+    """What to follow through a clip."""
+
     text: Text | None = None
     prompts: Annotated[dict[Annotated[str, Field(pattern=r"^[0-9]{1,7}$")], list[Prompt]], Field(max_length=200)] = (
         Field(default={}, description="By number of the frame.")
     )
     from_frame: (
-        Annotated[int, Field(ge=0, description="Keep what was tracked before this frame, and go on from there.")] | None
+        Annotated[int, Field(ge=0, description="Keep what was tracked before this frame, and resume there.")] | None
     ) = None
     without: Annotated[list[Id], Field(max_length=10_000, description="With from_frame: objects that end there.")] = []
 
 
 class Drawing(Strict):
-    """How the overlay of a clip is drawn, as `vidseg render` has it; what is left out is as usual there."""
+    """How to draw the overlay of a clip: options of `vidseg render`, with the same defaults."""
 
     style: Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=20)] | None = None
     color_by: Literal["id", "label"] = "id"
@@ -107,18 +114,19 @@ class Drawing(Strict):
 
 
 class Sampling(Strict):
-    """What of a clip is exported, as `vidseg export` has it."""
+    """What to export of a clip: options of `vidseg export`."""
 
     every: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.0
     images: bool = False
 
 
-class Wanted(Strict):
-    """kind: overlay, tracks, masks, cutout, for clips also matte and sheet, or an export format.
+class ResultRequest(Strict):
+    """A file to make.
 
-    objects: for an image, all that shall be in the result. labels, without: for a clip, changes to its tracks, by id.
-    drawing: of an overlay. sampling: of an export.
+    kind: overlay, tracks, masks, cutout, for clips also matte and sheet, or an export format.
+    objects: for an image, all that the result should have. labels, without: for a clip, new labels and deleted objects,
+    by id. drawing: of an overlay. sampling: of an export.
     """
 
     kind: Annotated[str, Field(max_length=40)]
@@ -130,14 +138,20 @@ class Wanted(Strict):
 
 
 class SessionAnswer(BaseModel):
+    """A session that has begun."""
+
     session: str
 
 
 class JobStarted(BaseModel):
+    """A job that has begun."""
+
     job: str
 
 
 class JobAnswer(BaseModel):
+    """How far a job is."""
+
     job: str
     kind: str
     state: Annotated[str, Field(description="queued, running, done, failed or cancelled")]
@@ -151,6 +165,8 @@ class JobAnswer(BaseModel):
 
 
 class MediaAnswer(BaseModel):
+    """A picture or a clip of the session."""
+
     media: str
     kind: str
     name: str

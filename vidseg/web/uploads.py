@@ -1,4 +1,4 @@
-"""Files of visitors: received within bounds, and believed only once they have been decoded."""
+"""Files of visitors: received within limits, and trusted only once they have been decoded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vidseg.web import limits
 if TYPE_CHECKING:
     from vidseg.io.clip import Clip, ClipInfo
 
-SUFFIXES = {
+IMAGE_SUFFIXES = {  # by Pillow's name of the format
     "PNG": ".png",
     "JPEG": ".jpg",
     "MPO": ".jpg",
@@ -25,13 +25,22 @@ SUFFIXES = {
     "BMP": ".bmp",
     "TIFF": ".tif",
     "GIF": ".gif",
-}  # Pillow's names
-# Of FFmpeg: only what carries its own pictures. A playlist would make it read other files of this machine, or addresses.
+}
+# Of FFmpeg's: only those that carry their own pictures. A playlist would make it read other files, or addresses.
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,gif,ogg,mxf,h264,hevc"
 
 
 async def receive(request: Request, path: Path, room: int) -> None:
-    """Write the body of a request to a file. HTTPException if it is larger than `room`, empty, or comes too slowly."""
+    """Write the body of a request to a file.
+
+    Args:
+        request: the upload.
+        path: the file.
+        room: bytes that it may have.
+
+    Raises:
+        HTTPException: it is larger, empty, or too slow.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > room:
         raise too_large(room)
@@ -39,7 +48,7 @@ async def receive(request: Request, path: Path, room: int) -> None:
     with open(path, "wb") as file:
         while True:
             try:
-                chunk = await asyncio.wait_for(anext(chunks, None), limits.WAIT)
+                chunk = await asyncio.wait_for(anext(chunks, None), limits.STALL_SECONDS)
             except asyncio.TimeoutError:
                 raise HTTPException(408, "the upload stopped; send the file again") from None
             if chunk is None:
@@ -47,8 +56,8 @@ async def receive(request: Request, path: Path, room: int) -> None:
             received += len(chunk)
             if received > room:
                 raise too_large(room)
-            lasted = time.monotonic() - began
-            if lasted > limits.WAIT and received < limits.SLOWEST * lasted:
+            elapsed = time.monotonic() - began
+            if elapsed > limits.STALL_SECONDS and received < limits.UPLOAD_RATE * elapsed:
                 raise HTTPException(408, "the upload is too slow; try a better connection, or a smaller file")
             file.write(chunk)
     if not received:
@@ -56,11 +65,18 @@ async def receive(request: Request, path: Path, room: int) -> None:
 
 
 def too_large(room: int) -> HTTPException:
+    """The error for an upload of more bytes than `room`."""
     return HTTPException(413, f"the file is too large: {room >> 20} MiB at most; cut or scale it first")
 
 
-def admit(path: Path) -> tuple[Path, str, Clip]:
-    """Where an upload lies now (its suffix says what it is), "image" or "video", and how to read it.
+def open_upload(path: Path) -> tuple[Path, str, Clip]:
+    """Find out what an upload is, and check that it can be read.
+
+    Args:
+        path: the file; a picture is renamed, so that its suffix says what it is.
+
+    Returns:
+        Its path now, "image" or "video", and how to read it.
 
     Raises:
         HTTPException: 413 for too many pixels or seconds, 415 for what is neither a picture nor a clip.
@@ -69,9 +85,9 @@ def admit(path: Path) -> tuple[Path, str, Clip]:
     from vidseg.io.clip import Clip
     from vidseg.io.images import read_image
 
-    picture = header_of_image(path)
-    if picture is not None:
-        suffix, moving = picture
+    header = read_image_header(path)
+    if header is not None:
+        suffix, moving = header
         path = path.rename(path.with_suffix(suffix))
         if not moving:
             read_image(path)
@@ -84,14 +100,17 @@ def admit(path: Path) -> tuple[Path, str, Clip]:
     if moving and clip.info.duration is not None and clip.info.duration > limits.SECONDS:
         raise HTTPException(413, f"the clip lasts {clip.info.duration:.0f} s; {limits.SECONDS} s at most: cut it first")
     if moving and (clip.info.duration is None or clip.info.frame_count is None):
-        clip.info = measured(path, clip.info)
+        clip.info = measure(path, clip.info)
     return path, "video" if moving else "image", clip
 
 
-def measured(path: Path, info: ClipInfo) -> ClipInfo:
-    """What a clip does not say of itself, such as a recording of a browser: counted packet by packet, without decoding.
+def measure(path: Path, info: ClipInfo) -> ClipInfo:
+    """Add the length of a clip whose header lacks it, such as a browser's recording.
 
-    HTTPException 413 if it lasts too long.
+    Counts packets, without decoding.
+
+    Raises:
+        HTTPException: 413 if it lasts too long.
     """
     import av
 
@@ -108,35 +127,46 @@ def measured(path: Path, info: ClipInfo) -> ClipInfo:
             if first is not None and last - first > limits.SECONDS:
                 raise HTTPException(413, f"the clip lasts more than {limits.SECONDS} s: cut it first")
     rate = float(info.frame_rate or 25)
-    lasted = last - first + 1 / rate if first is not None else count / rate
-    return replace(info, frame_count=info.frame_count or count, duration=info.duration or lasted)
+    duration = last - first + 1 / rate if first is not None else count / rate
+    return replace(info, frame_count=info.frame_count or count, duration=info.duration or duration)
 
 
-def header_of_image(path: Path) -> tuple[str, bool] | None:
-    """Suffix of a picture, and whether it moves; None if it is none. Its pixels are counted before they are decoded."""
+def read_image_header(path: Path) -> tuple[str, bool] | None:
+    """Suffix of a picture, and whether it moves; None if the file is no picture.
+
+    Raises:
+        HTTPException: 413 for too many pixels, which are counted without decoding them.
+    """
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound here is our own
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own
             with Image.open(path) as picture:
-                if picture.format not in SUFFIXES:
+                if picture.format not in IMAGE_SUFFIXES:
                     return None
                 width, height = picture.size
                 if width * height > limits.PIXELS:
                     raise too_many_pixels(width, height)
                 moving = picture.format in ("GIF", "WEBP") and getattr(picture, "n_frames", 1) > 1
-                return SUFFIXES[picture.format] if picture.format != "GIF" or moving else ".png", moving
+                return IMAGE_SUFFIXES[picture.format] if picture.format != "GIF" or moving else ".png", moving
     except Image.DecompressionBombError:
         raise HTTPException(413, f"the picture has too many pixels: {limits.PIXELS:,} at most") from None
     except HTTPException:
         raise
-    except Exception:  # whatever Pillow raises for what is no picture
+    except Exception:  # whatever Pillow raises for a file that is no picture
         return None
 
 
 def check_container(path: Path) -> None:
+    """Check that a file is a video of the formats that are allowed.
+
+    Raises:
+        HTTPException: 413 for too many pixels, 415 for what cannot be read.
+        InputError: it has no video.
+    """
     import av
+    from av.error import FFmpegError
 
     try:
         with av.open(str(path), options={"format_whitelist": DEMUXERS}) as container:
@@ -145,11 +175,12 @@ def check_container(path: Path) -> None:
             context = container.streams.video[0].codec_context
             if context.width * context.height > limits.PIXELS:
                 raise too_many_pixels(context.width, context.height)
-    except (av.FFmpegError, ValueError):
+    except (FFmpegError, ValueError):
         raise HTTPException(
             415, "this is neither a picture nor a video that can be read; choose another file"
         ) from None
 
 
 def too_many_pixels(width: int, height: int) -> HTTPException:
+    """The error for a picture of this size."""
     return HTTPException(413, f"{width}×{height} pixels are too many: {limits.PIXELS:,} at most; scale it down first")

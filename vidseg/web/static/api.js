@@ -46,7 +46,7 @@ export async function upload(file, progress) {
     request.onerror = () => failed(new Error("The upload broke off. It may be larger than the server takes; else send it again."));
     request.onload = () => {
       let data = {};
-      try { data = JSON.parse(request.responseText); } catch { /* not an answer of ours */ }
+      try { data = JSON.parse(request.responseText); } catch { /* not an answer of this server */ }
       request.status < 300 ? done(data) : failed(refusal(request.status, data));
     };
     request.send(file);
@@ -59,21 +59,21 @@ export const segment = (media, body) => ask("POST", mine(`media/${media}/segment
 export const track = (media, body) => ask("POST", mine(`media/${media}/track`), body);
 export const cancel = (job) => ask("DELETE", mine(`jobs/${job}`));
 
-// Calls back for each frame, each word on the progress, and where the connection is lost; resolves with what the job is at its end.
+// Calls back for each frame, for progress, and when the connection is lost; resolves with the job as it is at its end.
 export function listen(job, onFrame, onProgress, onLost) {
   return new Promise((done, failed) => {
     const events = new EventSource(`api/${mine(`jobs/${job}/events`)}`);
     events.addEventListener("frame", (event) => onFrame?.(JSON.parse(event.data)));
     events.addEventListener("progress", (event) => onProgress?.(JSON.parse(event.data)));
     events.addEventListener("end", (event) => { events.close(); done(JSON.parse(event.data)); });
-    events.onerror = () => { // it connects again by itself, unless the server says that the job is gone
+    events.onerror = () => { // it reconnects by itself, unless the server says that the job is gone
       if (events.readyState === EventSource.CLOSED) failed(new Error("The server no longer knows this job. Load the page again."));
       else onLost?.();
     };
   });
 }
 
-// Makes a file and hands it out. Calls back with the job that makes it. Resolves with the file's name, null if it was cancelled.
+// Makes a file and downloads it. Calls back with the job that makes it. Resolves with the file's name, null if it was cancelled.
 export async function result(media, body, onProgress, onJob) {
   const { job } = await ask("POST", mine(`media/${media}/results`), body);
   onJob(job);

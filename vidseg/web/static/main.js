@@ -14,7 +14,7 @@ const $ = (id) => document.getElementById(id);
 const picture = $("picture"), masks = $("masks");
 window.vidseg = { state };
 
-// -- what is seen -----------------------------------------------------------------------------------------------------
+// -- the view ---------------------------------------------------------------------------------------------------------
 
 function paintMasks() {
   if (!state.media) return;
@@ -48,7 +48,7 @@ async function show(index) {
   }
   if (state.frame !== index) return true;
   $("scrub").max = state.count - 1;
-  if (!scrubbing) $("scrub").value = index; // else it is in the visitor's hand
+  if (!scrubbing) $("scrub").value = index; // else the visitor is moving it
   $("place").textContent = `frame ${index} of ${state.count} · ${(index / state.media.frame_rate).toFixed(2)} s`;
   refresh();
   return true;
@@ -97,11 +97,11 @@ $("search").onsubmit = (event) => {
     refresh();
   });
 };
-// What was typed is tracked, also where nobody looked for it on a frame; the suggestion of a sample is not.
+// What was typed is tracked, even if no frame was searched for it; the suggestion of a sample is not.
 $("text").oninput = () => { state.text = $("text").value.trim(); if (state.media) refresh(); };
 const pointed = (id, frame) => state.prompts.get(frame)?.has(id);
 
-// Clicks are answered one after the other, so that each can be taken back.
+// Clicks are answered one after the other, so that each can be undone.
 let clicks = Promise.resolve();
 function inTurn(change) {
   const { media, frame } = state;
@@ -132,7 +132,7 @@ async function answerFor(frame, id) {
   await doing(async () => {
     const began = performance.now(), { media, history } = state, now = history.at(-1);
     const sent = promptsOn(frame).filter((one) => one.id === id);
-    const stale = () => state.media !== media || !state.history.includes(now) || state.job; // taken back, or all is new
+    const stale = () => state.media !== media || !state.history.includes(now) || state.job; // undone, or a new file or run
     const { objects, seconds } = await api.segment(media.media, { frame, prompts: sent }).catch((error) => {
       if (!stale() && state.history.at(-1) === now) undo(), refresh();
       throw error;

@@ -10,7 +10,7 @@ export function listObjects({ choose, rename, toggle, remove }) {
   const focused = document.activeElement?.closest?.("#objects li")?.dataset.id, what = document.activeElement?.dataset?.what;
   if (what === "name" && list.contains(document.activeElement) && objects.some((one) => one.id === +focused)) return update(objects); // do not write over what is being typed
   list.replaceChildren(...objects.map((one) => row(one, { choose, rename, toggle, remove })));
-  if (!focused || !what) return; // whoever came by keyboard stays where they were, or nearby
+  if (!focused || !what) return; // the keyboard focus stays where it was, or nearby
   const again = list.querySelector(`li[data-id="${focused}"] [data-what="${what}"]`) ?? list.querySelector(`[data-what="${what}"]`) ?? document.querySelector("#masks");
   again.focus({ preventScroll: true });
 }

@@ -38,7 +38,7 @@ export async function showFrame(canvas, index) {
 let playing = null;
 export const isPlaying = () => playing !== null;
 
-// Go on from the frame viewed to the end, at the rate of the clip as far as frames come in time.
+// Play from the frame in view to the end, at the rate of the clip as far as frames come in time.
 export async function play(step, stopped) {
   const mine = (playing = {});
   const period = 1000 / (state.media.frame_rate || 25);

@@ -1,4 +1,4 @@
-// Results to take away.
+// Results to download.
 
 import * as api from "./api.js";
 import { label, shown, state } from "./state.js";
@@ -82,7 +82,7 @@ $("download").onclick = () => doing(async () => {
   }
 });
 
-// Show what stops a job, where the button was that began it; null: there is none.
+// Show the button that stops a job in place of the one that began it; null: there is no job.
 function stoppable(job) {
   const focused = document.activeElement;
   $("stop").hidden = !job;

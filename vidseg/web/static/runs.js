@@ -1,4 +1,4 @@
-// Runs over a clip: a whole one, or one that goes on from a corrected frame.
+// Runs over a clip: a whole one, or one that resumes from a corrected frame.
 
 import * as api from "./api.js";
 import { stop } from "./player.js";
@@ -8,7 +8,7 @@ import { doing, fail, say } from "./words.js";
 const $ = (id) => document.getElementById(id);
 
 export const hasPrompts = () => [...state.prompts.values()].some((some) => [...some.keys()].some((id) => !state.deleted.has(id)));
-// Whether what was pointed at on the frame viewed can correct the tracks.
+// Whether the prompts on the frame in view can correct the tracks.
 export const canCorrect = () => !!state.tracked && state.frame > state.tracked[0] && state.frame <= state.tracked[1] && promptsOn(state.frame).length > 0;
 
 let refresh, show, marks;
@@ -28,7 +28,7 @@ $("track").onclick = async () => {
   }
 };
 
-// Begins a run; resolves with what waits for its end, which is no time to show as busy.
+// Begins a run; resolves with a function that waits for its end, during which the page is not busy.
 async function begin() {
   const from = canCorrect() ? state.frame : null;
   const prompts = {};
@@ -85,7 +85,7 @@ function makeRoom(from) {
 
 $("cancel").onclick = () => state.job && doing(() => api.cancel(state.job)).then(() => state.job && say("Cancelling …", "work"));
 
-// Show how far a job is; null: there is none.
+// Show how far a job is; null: there is no job.
 export function tracking(job) {
   const focused = document.activeElement;
   $("track").hidden = !!job;

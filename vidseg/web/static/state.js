@@ -40,7 +40,7 @@ export function setObject(frame, one, id) {
   state.frames.set(frame, one ? [...others, one] : others);
 }
 
-// Before each change by hand: what it can be taken back to. Runs over a clip are not undone, and forget what was before.
+// Before each change by the visitor: remember what undo returns to. A run cannot be undone, and clears the history.
 export function remember(frame = state.frame) {
   state.history.push({
     frame, objects: state.frames.get(frame), chosen: state.chosen,
@@ -57,7 +57,7 @@ export function undo() {
   Object.assign(state, { frame: last.frame, prompts: last.prompts, deleted: last.deleted, labels: last.labels, chosen: last.chosen });
 }
 
-// Before a new run over a clip. Objects that only text found get new numbers in it: what was said of the old ones is void.
+// Before a new run over a clip. Objects that only text found get new numbers in it: the labels of the old ones are dropped.
 export function beginAnew() {
   for (const [frame, some] of state.prompts) {
     for (const id of state.deleted) some.delete(id);
