@@ -197,6 +197,7 @@ def parity(clip: Path, frames: int, weights: str) -> None:
     from tests.sam.test_propagator import add_to_stock
     from tests.support import stock
     from tests.support.standins import save_grounding_dino, save_sam
+    from vidseg.detection.base import best_score
     from vidseg.io.clip import Clip
     from vidseg.prompts.geometry import Box, MaskPrompt, Points
 
@@ -215,7 +216,7 @@ def parity(clip: Path, frames: int, weights: str) -> None:
         began, first = time.perf_counter(), next(iter(Clip(clip).frames())).image
         found = model.detector.detect(first, ["dog", "ball"])
         click.echo(
-            f"{machine()}\nGrounding DINO: {len(found)} boxes, best score {model.detector.best_score:.3f}, {time.perf_counter() - began:.1f} s"
+            f"{machine()}\nGrounding DINO: {len(found)} boxes, best score {best_score(found):.3f}, {time.perf_counter() - began:.1f} s"
         )
     height, width = first.shape[:2]
 
@@ -256,7 +257,7 @@ def parity(clip: Path, frames: int, weights: str) -> None:
             for row, i in enumerate(part.ids if part else []):
                 ours[i, t] = part, row
         for i in [i for i, (_, last) in lives.items() if last == t and i in engine.banks]:
-            engine.remove(i)
+            engine.discard(i)
     backward = model.propagator()
     for t in range(frames - 1, -1, -1):
         features = backward.embed_tensor(pixels[t], height, width)

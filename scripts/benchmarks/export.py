@@ -76,12 +76,11 @@ def polygons(tracks: Path) -> None:
     from pycocotools import mask as coco
 
     from vidseg.exporters.polygons import centre_polygon, edge_polygons
-    from vidseg.exporters.records import read_frames
     from vidseg.tracks.file import read_tracks
 
     scores, points = [[], []], [0, 0]
-    for frame in read_frames(read_tracks(tracks)):
-        for found in frame.objects:
+    for record in read_tracks(tracks).records():
+        for found in record.objects:
             mask = found.crop()
             one, parts = centre_polygon(mask), edge_polygons(mask)
             codes = coco.frPyObjects([part.ravel().tolist() for part in parts], *mask.shape)

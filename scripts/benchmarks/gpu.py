@@ -96,9 +96,9 @@ def film(clip: Path, device: str, size: str, objects: int, compile: bool) -> Non
     import vidseg
     from tests.support import stock
     from tests.support.standins import save_sam
-    from vidseg.commands.track import open_video
     from vidseg.io.clip import Clip
     from vidseg.io.threads import Background
+    from vidseg.rendering.overlay import OverlayWriter
 
     first = FULL_BANK + 4
     with ExitStack() as stack:
@@ -111,8 +111,9 @@ def film(clip: Path, device: str, size: str, objects: int, compile: bool) -> Non
         ]
         done, began = 0, 0.0
         with ExitStack() as writing:
-            video = open_video(writing, folder / "overlay.mp4", clip, info)
-            background = writing.enter_context(Background(video.write_frame))
+            sound = clip if info.has_audio else None
+            video = writing.enter_context(OverlayWriter(folder / "overlay.mp4", info, sound))
+            background = writing.enter_context(Background(video.write))
             for done, frame in enumerate(model.track(clip, boxes=boxes, allow_overlap=True), 1):
                 background.submit(frame)
                 if done == first:

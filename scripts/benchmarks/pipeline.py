@@ -273,8 +273,8 @@ def overhead(frames: int, repeats: int) -> None:
     import vidseg
     from tests.support import stock
     from tests.support.standins import save_sam
-    from vidseg.commands.jobs import Job
-    from vidseg.commands.track import write
+    from vidseg.commands.clip_tasks import ClipTask
+    from vidseg.commands.track import write_results
     from vidseg.sam.propagator import Propagator
 
     ys, xs = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
@@ -311,9 +311,11 @@ def overhead(frames: int, repeats: int) -> None:
                 for _ in model.track(clip, boxes=boxes):
                     pass
             else:
-                write(
+                write_results(
                     model.track(clip, boxes=boxes),
-                    Job(str(clip), folder / "out.mp4", folder / "out.jsonl"),
+                    ClipTask(
+                        source=str(clip), video_path=folder / "out.mp4", tracks_path=folder / "out.jsonl"
+                    ),
                     [],
                     model.names,
                     None,

@@ -26,8 +26,8 @@ import supervision as sv
 
 from vidseg.io.clip import Clip, ClipInfo
 from vidseg.io.writer import VideoWriter
-from vidseg.rendering.looks import DEFAULT, STYLES
-from vidseg.rendering.styles import Painter
+from vidseg.rendering.annotators import OverlayAnnotator
+from vidseg.rendering.options import DEFAULT_STYLES, STYLES
 from vidseg.tracks.file import TracksWriter, read_tracks
 from vidseg.tracks.frame import TrackedFrame
 
@@ -82,7 +82,7 @@ def make(folder: Path, width: int, height: int, frames: int, objects: int) -> tu
 def parts(clip: Path, tracks: Path, styles: list[str], target: Path) -> dict[str, float]:
     """Milliseconds of processor time a frame of each part."""
     spent = {"decode": 0.0, "masks from run lengths": 0.0, "draw": 0.0, "encode": 0.0}
-    reader, painter, frames = Clip(clip), Painter(styles), 0
+    reader, annotator, frames = Clip(clip), OverlayAnnotator(styles), 0
     images, records = reader.frames(), iter(read_tracks(tracks))
     last = time.process_time()
 
@@ -98,7 +98,7 @@ def parts(clip: Path, tracks: Path, styles: list[str], target: Path) -> dict[str
             record = next(records)
             took("masks from run lengths")
             record.image = frame.image
-            picture = painter.paint(record)
+            picture = annotator.annotate(record)
             took("draw")
             writer.write(picture, frame.pts)
             took("encode")
@@ -112,7 +112,7 @@ def parts(clip: Path, tracks: Path, styles: list[str], target: Path) -> dict[str
 @click.option("--size", default="1280x720", show_default=True)
 @click.option("--frames", default=300, show_default=True)
 @click.option("--objects", default=4, show_default=True)
-@click.option("--style", default=",".join(DEFAULT), show_default=True, help=f"Of {', '.join(STYLES)}.")
+@click.option("--style", default=",".join(DEFAULT_STYLES), show_default=True, help=f"Of {', '.join(STYLES)}.")
 def main(size: str, frames: int, objects: int, style: str) -> None:
     """Frames/s of `vidseg render`, and processor time by part."""
     width, height = map(int, size.split("x"))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import supervision as sv
+
+from vidseg.detection.base import Detector
 
 
 class FaultyDetector:
@@ -18,29 +21,23 @@ class FaultyDetector:
     Args:
         detector: the real one.
         seed: of the faults.
-
-    Attributes:
-        best_score: the best score among the boxes of the last call. (The real detector's would betray what is withheld.)
     """
 
     WITHHOLDS = 0.5  # share of frames on which boxes are withheld
     WITHHELD = 0.5  # share of the boxes that are withheld there
     INVENTS = 0.4  # share of frames with one or two false boxes
 
-    def __init__(self, detector, seed: int):
-        self.best_score = 0.0
+    def __init__(self, detector: Detector, seed: int):
         self._detector, self._seed = detector, seed
 
     def detect(self, image: np.ndarray, phrases: Sequence[str]) -> sv.Detections:
-        """As `vidseg.detection.grounding_dino.Detector.detect`, with faults."""
-        found = self._detector.detect(image, phrases)
+        """Boxes with faults. They have no best score: the real detector's would betray what is withheld."""
+        found = replace(self._detector.detect(image, phrases), metadata={})
         rng = np.random.default_rng([self._seed, zlib.crc32(np.ascontiguousarray(image))])
         kept = rng.random(len(found)) >= (self.WITHHELD if rng.random() < self.WITHHOLDS else 0)
         false = self._invent(rng, image, phrases, found.xyxy) if rng.random() < self.INVENTS else []
         result = sv.Detections.merge([found[kept], *false]) if false else found[kept]
-        result = result[np.argsort(-result.confidence, kind="stable")]
-        self.best_score = float(result.confidence.max(initial=0.0))
-        return result
+        return result[np.argsort(-result.confidence, kind="stable")]
 
     def _invent(self, rng, image, phrases, real: np.ndarray) -> list[sv.Detections]:
         """One or two boxes where nothing is that was asked for, each as Detections."""

@@ -32,6 +32,7 @@ from scripts.challenge.plan import (  # noqa: E402
 from scripts.challenge.routes import ASPECT  # noqa: E402
 from scripts.demo_models.world.clips import RATE, truth_frame  # noqa: E402
 from scripts.demo_models.world.sprites import FONT, draw  # noqa: E402
+from vidseg.detection.base import best_score  # noqa: E402
 from vidseg.evaluation.metrics import compare  # noqa: E402
 from vidseg.tracks.file import TracksWriter, read_tracks  # noqa: E402
 
@@ -190,8 +191,6 @@ def test_entries_are_where_a_tenth_shows():
 class Sure:
     """A detector that always finds the same two things."""
 
-    best_score = 0.9
-
     def detect(self, image, phrases):
         return sv.Detections(
             xyxy=np.array([[10, 10, 110, 110], [400, 100, 500, 220]], np.float32),
@@ -220,7 +219,7 @@ def test_faults_withhold_and_invent():
         found = detector.detect(image, ["dog", "cat"])
         true = np.array([box.tolist() in real.tolist() for box in found.xyxy], bool)
         withheld, invented = withheld + 2 - true.sum(), invented + (~true).sum()
-        assert (np.diff(found.confidence) <= 0).all() and detector.best_score == pytest.approx(
+        assert (np.diff(found.confidence) <= 0).all() and best_score(found) == pytest.approx(
             found.confidence.max(initial=0)
         )
         assert [["dog", "cat"][i] for i in found.class_id] == list(found.data["class_name"])
@@ -233,8 +232,6 @@ def test_faults_withhold_and_invent():
 
 def test_faults_where_nothing_is_found():
     class Blind:
-        best_score = 0.1
-
         def detect(self, image, phrases):
             return Sure().detect(image, ["dog", "cat"])[[]]
 
