@@ -268,7 +268,7 @@ def _track_prompts(
     """What `Model.track` is to look for. Raises InputError."""
     from vidseg.detection.phrases import parse_phrases
     from vidseg.prompts.object_prompt import object_prompt
-    from vidseg.tracking.options import TrackPrompts, is_frame_number
+    from vidseg.tracking.options import TrackPrompts, is_whole_number
 
     on_keyframe = list(on_keyframe)
     numbered: dict[int, tuple[ObjectPrompt, ...]] = {}
@@ -276,7 +276,7 @@ def _track_prompts(
         objects = tuple(object_prompt(one) for one in some)
         if index == "keyframe":
             on_keyframe += objects
-        elif isinstance(index, str) or not is_frame_number(index):
+        elif isinstance(index, str) or not is_whole_number(index) or index < 0:
             raise InputError(f'prompts are by the number of their frame, or "keyframe"; {index!r} is neither')
         else:
             numbered[int(index)] = objects

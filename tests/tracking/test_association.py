@@ -68,12 +68,12 @@ def test_detections_of_tracks_that_pass_each_other_are_theirs():
     assert matches.unmatched.boxes.tolist() == [[100, 240, 180, 320]] and matches.unmatched.labels == ["dog"]
 
 
-def test_tracks_that_no_detection_agrees_with_are_unconfirmed():
+def test_tracks_that_no_detection_agrees_with_are_unmatched():
     registry = registry_of({1: track(), 2: track(track_id=2), 3: track(track_id=3)})
     now = frame_with({1: columns(0, 8), 2: columns(10, 18), 3: columns(20, 28)})
     found = detections(([2, 0, 32, 128], "dog", 0.8), ([40, 0, 72, 128], "cat", 0.8))
     matches = match(found, now, registry, {3: np.array([0.0, 0, 1, 1])})
-    assert [one.track for one in matches.matched] == [1] and matches.unconfirmed == {2}
+    assert [one.track for one in matches.matched] == [1] and matches.unmatched_tracks == {2}
     assert matches.unmatched.labels == ["cat"]  # nothing was called a cat before
 
 
@@ -109,7 +109,7 @@ def test_a_second_name_for_something_in_view_is_evidence_for_that_name():
     registry, now = registry_of({1: track()}), frame_with({1: columns(0, 16)})
     candidate = Candidate(2, "cat", 0.9, columns(0, 17))
     (one,) = associate([candidate], frozenset(), now, registry, features()).admitted
-    assert one.track is None and one.names == (1,)
+    assert one.track is None and one.same_mask == (1,)
 
 
 @pytest.mark.parametrize("label, user_prompted, expected", [("dog", False, [1]), ("cat", False, []), ("dog", True, [])])

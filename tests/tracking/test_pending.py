@@ -94,21 +94,14 @@ def test_add_again_replaces_what_was_said_before():
     assert torch.equal(frame.estimates[2].mask, blob(3, 3, 3) > 0)
 
 
-def test_drop_and_rename():
+def test_drop_and_swap():
     frame = waiting(THREE)
     frame.drop(5)
     frame.drop(5)  # not there any more: nothing happens
-    frame.rename(2, 30)
-    frame.rename(5, 50)
-    assert set(frame.estimates) == {9, 30}
-    assert torch.equal(frame.estimates[30].mask, THREE[2] > 0)
-
-
-def test_rename_replaces_whoever_had_the_id():
-    frame = waiting(THREE)
-    frame.rename(2, 5)
-    assert set(frame.estimates) == {5, 9}
-    assert torch.equal(frame.estimates[5].mask, THREE[2] > 0)
+    frame.swap(2, 9)
+    assert set(frame.estimates) == {2, 9} and torch.equal(frame.estimates[9].mask, THREE[2] > 0)
+    frame.swap(2, 5)  # 5 has none, and so has 2 then
+    assert set(frame.estimates) == {5, 9} and torch.equal(frame.estimates[5].mask, THREE[9] > 0)
 
 
 # -- boxes -----------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from vidseg.sam.frame import FrameMasks
 from vidseg.sam.propagator import Propagator
 from vidseg.tracking import backfill
 from vidseg.tracking.options import THRESHOLDS, TrackOptions
+from vidseg.tracking.pass_state import begin_pass
 from vidseg.tracking.pending import MaskEstimate, PendingFrame
 from vidseg.tracking.propagation_pass import PropagationPass
 from vidseg.tracking.registry import TrackRegistry
@@ -228,11 +229,13 @@ def test_what_is_taken_to_have_reappeared(demo, numbers):
         registry.create(internal_id, 0, "dog", 0.9)
     registry.prompt(4, 0)
     origin = Frame(4, 4 / RATE, 4, sky()) if numbers[0] else None
-    sweep = PropagationPass(registry, demo.propagator(), None, TrackOptions(redetect=1.0), RATE, origin)
+    options = TrackOptions(redetect=1.0)
+    state = begin_pass(registry, options, RATE, origin)
+    sweep = PropagationPass(registry, demo.propagator(), None, options, state, reverse=origin is not None)
     for number, values in zip(numbers, scores):
         estimates = {i: MaskEstimate(torch.ones(2, 2), score) for i, score in values.items()}
         sweep.state.pending.append(PendingFrame(Frame(number, number / RATE, number, sky()), estimates))
-    sweep.state.detected_at = sweep._position(sweep.state.pending[0].frame)
+    sweep.state.backfill_limit = sweep._position(sweep.state.pending[0].frame)
     last = sweep.state.pending[-1]
     assert sweep._reappeared(last, [1, 2, 3, 4]) == [1, 3]
     assert sweep._reappeared(last, [2, 3]) == [3]
@@ -635,5 +638,5 @@ def test_what_nothing_could_find_again_is_not_terminated(demo, shelf, passes):
     """Boxes have no detector behind them: an object out of view is carried to the end, whatever forget_after says."""
     run = demo.track(shelf.path, boxes=[box_around(shelf, "dog")], forget_after=0, end=2 / RATE)
     list(run)
-    passes[0].tidy(PendingFrame(Frame(1000, 1000 / RATE, 1000, sky())))
+    passes[0]._end_unseen_and_duplicates(PendingFrame(Frame(1000, 1000 / RATE, 1000, sky())))
     assert list(passes[0].propagator.object_ids) == [1]

@@ -18,8 +18,8 @@ A, B, C = (200, 60, 40), (40, 70, 210), (60, 190, 80)  # red, blue, green
 
 def cuts_of(images) -> list[int]:
     """Places in a list of images at which a scene begins."""
-    cuts = SceneChangeDetector(RATE)
-    return [place for place, image in enumerate(images) if cuts.begins(image)]
+    cuts = SceneChangeDetector(SceneChangeState(RATE))
+    return [place for place, image in enumerate(images) if cuts.update(image)]
 
 
 def plain(colour, height=90, width=160):
@@ -79,21 +79,21 @@ def test_any_shape_of_picture(height, width):
 def test_channels_are_red_green_blue(monkeypatch):
     """The detector weighs hue, and is told blue, green, red."""
     given = []
-    cuts = SceneChangeDetector(RATE)
+    cuts = SceneChangeDetector(SceneChangeState(RATE))
     monkeypatch.setattr(
         cuts._detector, "process_frame", lambda timecode, image: given.append((timecode.frame_num, image)) or []
     )
     for _ in range(2):
-        cuts.begins(plain(A, 720, 1280))
+        cuts.update(plain(A, 720, 1280))
     assert [number for number, _ in given] == [0, 1]
     assert given[0][1].shape == (144, 256, 3) and tuple(given[0][1][5, 5]) == A[::-1]
 
 
 def test_it_goes_on_where_it_was():
     """A detector for every frame, made of the state of the one before."""
-    state, found = SceneChangeDetector(RATE).state, []
+    state, found = SceneChangeDetector(SceneChangeState(RATE)).state, []
     for place, colour in enumerate([A, A, B, C, C]):
-        detector = SceneChangeDetector(RATE, state=SceneChangeState(state.frame_rate, state.previous, state.count))
-        found += [place] if detector.begins(plain(colour)) else []
+        detector = SceneChangeDetector(SceneChangeState(state.frame_rate, state.previous, state.count))
+        found += [place] if detector.update(plain(colour)) else []
         state = detector.state
     assert found == [2, 3]

@@ -12,9 +12,10 @@ from vidseg.prompts.geometry import Box, MaskPrompt
 from vidseg.prompts.object_prompt import ObjectPrompt
 from vidseg.tracking.detections import PhraseDetector
 from vidseg.tracking.options import TrackOptions
+from vidseg.tracking.pass_state import begin_pass
 from vidseg.tracking.propagation_pass import PropagationPass
 from vidseg.tracking.registry import TrackRegistry
-from vidseg.tracking.state import TrackerState, read_state, write_state
+from vidseg.tracking.state import read_state, write_state
 from vidseg.tracks.file import record_of
 
 FRAMES, CUT = 44, 34
@@ -51,7 +52,8 @@ def begin(demo, clip):
     }
     registry = TrackRegistry({9: "corner", 12: None}, {2}, OPTIONS.thresholds)
     detect = PhraseDetector(demo.detector, ["dog", "cat", "ball"])
-    return PropagationPass(registry, demo.propagator(), detect, OPTIONS, RATE, prompts=prompts), detect
+    state = begin_pass(registry, OPTIONS, RATE, prompts=prompts)
+    return PropagationPass(registry, demo.propagator(), detect, OPTIONS, state), detect
 
 
 def lines_of(forward, pending):
@@ -75,7 +77,7 @@ def test_written_and_read_after_every_frame(demo, clip, tmp_path):
     sizes, seen = [], set()
 
     def through_a_file(forward, detect):
-        write_state(tmp_path / "state", TrackerState.of(forward, detect.best_score))
+        write_state(tmp_path / "state", forward, detect.best_score)
         sizes.append((tmp_path / "state").stat().st_size)
         seen.update(name for name in ("free", "encounters") if getattr(forward.state.crossings, name))
         state = read_state(tmp_path / "state")

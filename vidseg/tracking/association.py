@@ -52,14 +52,14 @@ class Matches:
     Attributes:
         ambiguous: detections of tracks that pass each other: they only say that the tracks are there.
         matched: detections of tracks in view, by their masks.
-        unmatched: the other detections.
-        unconfirmed: ids of tracks in view that no detection agrees with.
+        unmatched: the other detections that no track passing another accounts for.
+        unmatched_tracks: ids of tracks in view that no detection agrees with.
     """
 
     ambiguous: tuple[Match, ...]
     matched: tuple[Match, ...]
     unmatched: FrameDetections
-    unconfirmed: frozenset[int]
+    unmatched_tracks: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,13 @@ class Admission:
         track: internal id of the track that it is of from now on: its own, or that of a lost track; None: it shows
             nothing new.
         confirmed: whether a new track needs no second detection.
-        names: ids of tracks whose mask it has, so that its label is evidence for theirs.
+        same_mask: ids of tracks that have the same mask, so that its label is evidence for theirs.
     """
 
     candidate: Candidate
     track: int | None = None
     confirmed: bool = False
-    names: tuple[int, ...] = ()
+    same_mask: tuple[int, ...] = ()
 
     @property
     def recovered(self) -> bool:
@@ -127,8 +127,8 @@ def match(
     rows = match_boxes(found.boxes, found.labels, boxes, names, min_iou)
     matched = tuple(Match(ids[column], found.labels[row], float(found.scores[row])) for row, column in rows.items())
     unmatched = found.keep(np.array([row not in rows for row in range(len(found.boxes))], bool))
-    unconfirmed = set(ids) - {one.track for one in matched} - set(predicted_boxes)
-    return Matches(ambiguous, matched, unmatched, frozenset(unconfirmed))
+    unmatched_tracks = set(ids) - {one.track for one in matched} - set(predicted_boxes)
+    return Matches(ambiguous, matched, unmatched, frozenset(unmatched_tracks))
 
 
 def _split_ambiguous(
@@ -150,7 +150,7 @@ def _split_ambiguous(
 
 def associate(
     candidates: Sequence[Candidate],
-    unconfirmed: frozenset[int],
+    unmatched_tracks: frozenset[int],
     now: PendingFrame,
     registry: TrackRegistry,
     top: Tensor | None,
@@ -161,7 +161,7 @@ def associate(
 
     Args:
         candidates: detections without a track, with their masks.
-        unconfirmed: ids of tracks in view that no detection agrees with.
+        unmatched_tracks: ids of tracks in view that no detection agrees with.
         now: the frame, with the masks of the tracks in view.
         registry: of the run, with what the matched detections say.
         top: [1, C, h, w] features of the frame; may be None if there are neither candidates nor tracks in view.
@@ -171,7 +171,7 @@ def associate(
     trial = _Trial(now.copy(), registry.copy(), top, will_redetect)
     reprompted, removed = [], []
     if will_redetect:
-        left = set(unconfirmed)
+        left = set(unmatched_tracks)
         for candidate in candidates:
             track = trial.reprompt(candidate, left)
             if track is not None:
@@ -195,12 +195,12 @@ class _Trial:
     top: Tensor | None
     will_redetect: bool
 
-    def reprompt(self, candidate: Candidate, unconfirmed: set[int]) -> int | None:
+    def reprompt(self, candidate: Candidate, unmatched_tracks: set[int]) -> int | None:
         """Id of the track whose mask a candidate's should replace; the track keeps its earlier prompts."""
         estimate = candidate.estimate
         if estimate is None:
             return None
-        for internal_id in sorted(unconfirmed):
+        for internal_id in sorted(unmatched_tracks):
             track = self.registry.tracks[internal_id]
             old = self.now.estimates[internal_id].mask
             known = not track.user_prompted and candidate.label in track.label_scores
@@ -210,14 +210,14 @@ class _Trial:
                 return internal_id
         return None
 
-    def prune(self, unconfirmed: set[int], deferred: frozenset[int]) -> list[int]:
+    def prune(self, unmatched_tracks: set[int], deferred: frozenset[int]) -> list[int]:
         """Ids of tracks to give up: false alarms, and masks that have drifted onto something else."""
         removed = []
         for internal_id in self.registry.tentative() - deferred:
             self.now.drop(internal_id)
             self.registry.discard(internal_id)
             removed.append(internal_id)
-        for internal_id in unconfirmed & set(self.now.estimates):
+        for internal_id in unmatched_tracks & set(self.now.estimates):
             embedding = self._embedding(self.now.estimates[internal_id])
             known = self.registry.tracks[internal_id].embeddings
             if similarity(embedding, known) < self.registry.thresholds.drift_similarity:
@@ -233,10 +233,10 @@ class _Trial:
         others = {i: other.mask for i, other in self.now.estimates.items()}
         if coverage(estimate.mask, list(others.values())) > limits.max_coverage:
             # One thing by two names: evidence for the other name
-            names = [i for i, mask in others.items() if mask_iou([estimate.mask], [mask]) > limits.max_coverage]
-            for internal_id in names:
+            same = [i for i, mask in others.items() if mask_iou([estimate.mask], [mask]) > limits.max_coverage]
+            for internal_id in same:
                 self.registry.add_label(internal_id, candidate.label, candidate.score)
-            return Admission(candidate, names=tuple(names))
+            return Admission(candidate, same_mask=tuple(same))
         similarities = self.similarities(candidate)
         if similarities:
             lost = max(similarities, key=lambda i: similarities[i])

@@ -23,7 +23,8 @@ def backfill(
     Args:
         propagator: a fork with just the objects to backfill; it ends without those that have become invisible.
         frames: in the order of the backfill, the nearest first.
-        reappeared: ids of tracks that were there before: masks that SAM is surer of now replace theirs. Others begin.
+        reappeared: ids of tracks that were there before: masks that SAM is surer of now replace theirs. All
+            others begin.
         thresholds: `max_coverage` and `patience`.
         reverse: whether frame numbers go down.
         on_frame: is called before each frame. What it raises ends the backfill.

@@ -106,12 +106,17 @@ class CrossingResolver:
         self.state = state or CrossingState()
         self._thresholds = thresholds
 
-    def forget(self, *ids: int) -> None:
-        """Some objects have begun anew; without ids, all have."""
-        for internal_id in ids or list(self.state.free):
+    def reset(self) -> None:
+        """Forget all objects."""
+        self.state.free.clear()
+        self.state.encounters.clear()
+
+    def forget(self, ids: Collection[int]) -> None:
+        """Forget objects that begin anew, and their encounters."""
+        for internal_id in ids:
             self.state.free.pop(internal_id, None)
-        kept = {pair: one for pair, one in self.state.encounters.items() if ids and not set(pair) & set(ids)}
-        self.state.encounters = kept
+        for pair in [pair for pair in self.state.encounters if set(pair) & set(ids)]:
+            del self.state.encounters[pair]
 
     def predicted_boxes(self, time: float) -> dict[int, np.ndarray]:
         """Boxes [4] of the objects whose masks say nothing about them now, by internal id."""
@@ -224,7 +229,7 @@ class CrossingResolver:
 
     def _close(self, pair: Pair) -> None:
         if self.state.encounters[pair].ambiguous:
-            self.forget(*pair)
+            self.forget(pair)
         else:
             del self.state.encounters[pair]
 

@@ -24,7 +24,7 @@ def update_crossings(
     """
     now, ids = pending[-1], set(propagator.object_ids)
     if len(ids) < 2:
-        crossings.forget()  # an object that is alone is mistaken for no other
+        crossings.reset()  # an object that is alone is mistaken for no other
         return
     touching = crossings.observe(now, features)
     for pair in list(crossings.state.encounters):
@@ -53,8 +53,8 @@ def _carry_out(
             frame.swap(*pair)
     if resolution.boxes is None:
         return True
-    # Under ids that no track has. The tracks do not keep their earlier prompts if these are accepted: those say where
-    # each was, and that is where the other is now.
+    # Under ids that no track has. Tracks that are prompted anew lose their earlier prompts: each of these shows the
+    # place where the other object is now.
     trial = PendingFrame(now.frame)
     prompts = {-1 - row: as_box(box) for row, box in enumerate(resolution.boxes)}
     trial.add(propagator.prompt(features, now.frame.index, prompts))

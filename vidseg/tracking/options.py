@@ -123,7 +123,7 @@ class TrackOptions:
     def __post_init__(self) -> None:
         if self.redetect is not None and not 0 < self.redetect < float("inf"):
             raise InputError(f"redetect must be a number of seconds above 0, or None; it is {self.redetect}")
-        if not is_frame_number(self.keyframe) and self.keyframe not in ("first", "auto"):
+        if not is_whole_number(self.keyframe) and self.keyframe not in ("first", "auto"):
             raise InputError(f'keyframe must be the number of a frame, "first" or "auto"; it is {self.keyframe!r}')
         if not self.forget_after >= 0:
             raise InputError(f"forget_after must be a number of seconds, 0 or more; it is {self.forget_after}")
@@ -155,6 +155,6 @@ class TrackPrompts:
             raise InputError("give a text prompt, boxes, points, masks or prompts: what should be tracked?")
 
 
-def is_frame_number(value: object) -> bool:
-    """Whether a value is a whole number from 0 on, of Python or NumPy."""
-    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 0
+def is_whole_number(value: object) -> bool:
+    """Whether a value is a whole number of Python or NumPy, and no truth value."""
+    return not isinstance(value, bool) and isinstance(value, Integral)

@@ -68,7 +68,7 @@ class PendingFrame:
         if masks is None:
             return
         logits = masks.logits.half()
-        # One question to the device for all objects, not one for each.
+        # One synchronization with the device for all objects.
         confidence = (masks.ious * masks.object_scores.sigmoid()).tolist()
         visible = ((masks.object_scores > 0) & (logits > 0).flatten(1).any(1)).tolist()
         for row, internal_id in enumerate(masks.ids):
@@ -85,11 +85,6 @@ class PendingFrame:
     def drop(self, internal_id: int) -> None:
         """Take an object from the frame, if it is there."""
         self._estimates.pop(internal_id, None)
-
-    def rename(self, old: int, new: int) -> None:
-        """Give the estimate of one object to another."""
-        if old in self._estimates:
-            self._estimates[new] = self._estimates.pop(old)
 
     def swap(self, a: int, b: int) -> None:
         """Let two objects have each other's estimate, or none if the other has none."""

@@ -2,14 +2,13 @@
 
 What the detector finds that no track in view accounts for is a track that was lost or a new one; either is backfilled,
 against the direction of the pass, to the previous detection run, so that it begins where it came in. So is an object
-that SAM lost and found again in between: what was half hidden then it knows better once it has seen the rest. Frames
+that SAM lost and found again in between: it segments an object better once it has seen all of it. Frames
 are pending until that is decided: no longer than two detection runs lie apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Iterator
 
 from vidseg.io.clip import Frame
 from vidseg.prompts.object_prompt import ObjectPrompt
@@ -25,7 +24,7 @@ from vidseg.tracking.options import TrackOptions
 from vidseg.tracking.pass_state import PassState
 from vidseg.tracking.pending import PendingFrame
 from vidseg.tracking.registry import TrackRegistry
-from vidseg.tracking.scene_change import SceneChangeDetector, SceneChangeState
+from vidseg.tracking.scene_change import SceneChangeDetector
 from vidseg.tracking.update import TrackUpdate
 
 
@@ -38,9 +37,8 @@ class PropagationPass:
         detect: what is on a frame; asked on the first frame, and again on later ones. None: only what the propagator
             has, or the user points at, is propagated.
         options: of the run. With `redetect` None there is one detection run, and tracks are carried to the end.
-        frame_rate: of the clip in frames/s, for scene changes.
-        origin: the frame that a pass backwards starts before: detection has run on it. None: the pass goes forwards.
-        prompts: what the user points at, by frame number.
+        state: from `begin_pass`, or of an earlier pass, to go on with.
+        reverse: whether frame numbers go down.
         on_frame: is called before each frame that is backfilled. What it raises ends the pass.
 
     Attributes:
@@ -54,51 +52,14 @@ class PropagationPass:
         propagator: Propagator,
         detect: Callable[[Frame], FrameDetections] | None,
         options: TrackOptions,
-        frame_rate: float | Fraction = 25,
-        origin: Frame | None = None,
-        prompts: Mapping[int, tuple[ObjectPrompt, ...]] | None = None,
+        state: PassState,
+        reverse: bool = False,
         on_frame: Callable[[], None] | None = None,
     ):
-        state = PassState(prompts=dict(prompts or {}), deferred=frozenset(registry.tentative()))
-        if options.redetect:
-            state.scenes = SceneChangeState(float(frame_rate))
-        self._set_up(registry, propagator, detect, options, state, reverse=origin is not None)
-        self._on_frame = on_frame
-        if origin is not None:
-            state.last_detection = origin.time
-            state.detected_at = state.detected_before = self._position(origin)
-            if self._scenes:
-                self._scenes.begins(origin.image)  # or a change right before the origin would go unseen
-
-    @classmethod
-    def resume(
-        cls,
-        registry: TrackRegistry,
-        propagator: Propagator,
-        detect: Callable[[Frame], FrameDetections] | None,
-        options: TrackOptions,
-        state: PassState,
-        on_frame: Callable[[], None] | None = None,
-    ) -> PropagationPass:
-        """Go on with a pass forwards from a state that was written down. Arguments as above."""
-        self = cls.__new__(cls)
-        self._set_up(registry, propagator, detect, options, state, reverse=False)
-        self._on_frame = on_frame
-        return self
-
-    def _set_up(
-        self,
-        registry: TrackRegistry,
-        propagator: Propagator,
-        detect: Callable[[Frame], FrameDetections] | None,
-        options: TrackOptions,
-        state: PassState,
-        reverse: bool,
-    ) -> None:
         self.registry, self.propagator, self.state = registry, propagator, state
-        self._detector, self._options, self._reverse = detect, options, reverse
+        self._detector, self._options, self._reverse, self._on_frame = detect, options, reverse, on_frame
         self._crossings = CrossingResolver(options.thresholds, state.crossings)
-        self._scenes = SceneChangeDetector(0, options.thresholds, state.scenes) if state.scenes else None
+        self._scenes = SceneChangeDetector(state.scenes, options.thresholds) if state.scenes else None
 
     @property
     def detects(self) -> bool:
@@ -120,20 +81,20 @@ class PropagationPass:
         """Propagate all tracks to the next frame, and detect others if it is time, or take what was found on it."""
         now, features = PendingFrame(frame), None
         self.state.pending.append(now)
-        scene_begins = self._scenes is not None and self._scenes.begins(frame.image)
+        scene_begins = self._scenes is not None and self._scenes.update(frame.image)
         if scene_begins:
-            self.state.detected_at = self._position(frame) - 1  # nothing is backfilled over a scene change
+            self.state.backfill_limit = self._position(frame) - 1  # nothing is backfilled over a scene change
         if self.propagator.object_ids:
             features = self.propagator.embed(frame.image)
             now.add(self.propagator.step(features, frame.index, self._reverse))
             if scene_begins:
-                self._crossings.forget()
+                self._crossings.reset()
                 self._close_scene(now, features)
             update_crossings(self._crossings, self.propagator, self.state.pending, features)
         if prompts := self.state.prompts.pop(frame.index, None):
             features = features or self.propagator.embed(frame.image)
             self._prompt(now, features, prompts)
-        self.tidy(now)  # what is prompted here may lie on another track already
+        self._end_unseen_and_duplicates(now)  # what is prompted here may lie on another track already
         if found is not None or self._is_detection_time(frame, scene_begins):
             self._detect(now, features, found)
 
@@ -141,7 +102,7 @@ class PropagationPass:
         """Frames that nothing can change any more, in order."""
         # Tentative tracks were found on the last detection run, and backfilled no further than to the one before.
         tentative = self.registry.tentative() - self.state.deferred
-        last = self.state.detected_before if tentative else self.state.detected_at
+        last = self.state.previous_backfill_limit if tentative else self.state.backfill_limit
         waits = self._options.redetect is not None and self.detects and not everything
         pending = self.state.pending
         while pending and not (waits and self._position(pending[0].frame) > last):
@@ -152,7 +113,7 @@ class PropagationPass:
         state = self.state
         tentative = self.registry.tentative() - state.deferred
         last = state.pending[-1] if state.pending else None
-        if last is not None and state.last_detection != last.time and (tentative or self._any_reappeared(last)):
+        if last is not None and state.last_run_time != last.time and (tentative or self._any_reappeared(last)):
             self._detect(last, None)
             for internal_id in self.registry.tentative() - state.deferred:
                 self.registry.discard(internal_id)  # what is new on the very last frame alone stays out
@@ -184,10 +145,10 @@ class PropagationPass:
     def _prompt(self, now: PendingFrame, features: FrameFeatures, prompts: Iterable[ObjectPrompt]) -> None:
         """Begin or correct the tracks of objects that the user points at on a frame."""
         by_id = {self.registry.prompt(one.id, now.frame.index): one.prompt for one in prompts}
-        self._crossings.forget(*by_id)
+        self._crossings.forget(by_id)
         now.add(self.propagator.prompt(features, now.frame.index, by_id, self._reverse, as_conditioning=True))
 
-    def tidy(self, now: PendingFrame) -> None:
+    def _end_unseen_and_duplicates(self, now: PendingFrame) -> None:
         """Note which tracks are visible; terminate those that have not been for long, and duplicates.
 
         Of two tracks on the same pixels the one stays that the user points at, else the older one.
@@ -200,7 +161,9 @@ class PropagationPass:
                 state.last_visible[internal_id] = now.time
             elif abs(now.time - state.last_visible.setdefault(internal_id, now.time)) > self._options.forget_after:
                 self._terminate(internal_id, now)
-        self._count_duplicates(now)
+        passing = set(self._crossings.predicted_boxes(now.time))
+        state.crossed |= passing
+        self._count_duplicates(now, passing)
         for (older, newer), frames in state.duplicates.items():
             if not (older in self.propagator and newer in self.propagator):
                 continue  # one of them is gone already
@@ -211,13 +174,11 @@ class PropagationPass:
                     pending.drop(gone)
                 self._terminate(gone, now)
 
-    def _count_duplicates(self, now: PendingFrame) -> None:
+    def _count_duplicates(self, now: PendingFrame, passing: set[int]) -> None:
         """Note for how many frames in a row two tracks are on the same pixels; those that pass each other may be."""
         state = self.state
         ids = sorted(now.estimates)  # the older have the lower ids
         masks = [now.estimates[i].mask for i in ids]
-        passing = set(self._crossings.predicted_boxes(now.time))
-        state.crossed |= passing
         same = (mask_iou(masks, masks) > self._options.thresholds.duplicate_iou).triu(1).nonzero().tolist()
         pairs = [(ids[a], ids[b]) for a, b in same if not {ids[a], ids[b]} <= passing]
         state.duplicates = {pair: state.duplicates.get(pair, 0) + 1 for pair in pairs}
@@ -241,7 +202,7 @@ class PropagationPass:
 
     def _is_detection_time(self, frame: Frame, scene_begins: bool) -> bool:
         """Whether to detect objects on this frame."""
-        last = self.state.last_detection
+        last = self.state.last_run_time
         if not self.detects or last is None:
             return self.detects
         interval = self._options.redetect
@@ -256,7 +217,7 @@ class PropagationPass:
             assert self._detector is not None  # there would be nothing to detect for
             found = self._detector(now.frame)
         state, redetects = self.state, bool(self._options.redetect)
-        state.last_detection = now.time
+        state.last_run_time = now.time
         if features is None and (len(found.boxes) or now.estimates):
             features = self.propagator.embed(now.frame.image)
         update = TrackUpdate(
@@ -276,13 +237,13 @@ class PropagationPass:
                 state.last_visible[internal_id] = now.time
                 embedding = appearance_embedding(features.top, estimate.logits)
                 self.registry.add_embedding(internal_id, embedding)
-            self._backfill(now, outcome.begun, self._reappeared(now, outcome.confirmed))
-        state.detected_before, state.detected_at = state.detected_at, self._position(now.frame)
+            self._backfill(now, outcome.begun, self._reappeared(now, outcome.matched))
+        state.previous_backfill_limit, state.backfill_limit = state.backfill_limit, self._position(now.frame)
         state.crossed = set()
 
-    def _since_last_detection(self, now: PendingFrame) -> list[PendingFrame]:
+    def _since_last_run(self, now: PendingFrame) -> list[PendingFrame]:
         """The frames between the last detection run and this frame."""
-        last, present = self.state.detected_at, self._position(now.frame)
+        last, present = self.state.backfill_limit, self._position(now.frame)
         return [pending for pending in self.state.pending if last < self._position(pending.frame) < present]
 
     def _reappeared(self, now: PendingFrame, ids: Iterable[int]) -> list[int]:
@@ -291,11 +252,11 @@ class PropagationPass:
         fixed = self.state.crossed | {i for i, track in self.registry.tracks.items() if track.user_prompted}
         candidates = [i for i in ids if i not in fixed]
         share = self._options.thresholds.reappeared_confidence
-        return reappeared(candidates, now, self._since_last_detection(now), share)
+        return reappeared(candidates, now, self._since_last_run(now), share)
 
     def _backfill(self, now: PendingFrame, begun: list[int], returned: list[int]) -> None:
         """Propagate what was found on a frame back over those since the last detection run, to where it came in."""
-        past = self._since_last_detection(now)
+        past = self._since_last_run(now)
         ids = [*begun, *returned]
         if ids and past:
             fork = self.propagator.fork(ids)

@@ -26,7 +26,7 @@ class Track:
         embeddings: unit vectors [C] of its appearance, the latest last.
         user_prompted: the user has pointed at it: no detection replaces its mask, and of two tracks on the same pixels
             it stays.
-        track_id: what users know it by; None as long as it is tentative, that is not found strongly or more than once.
+        track_id: what users know it by; None as long as it is tentative, that is until its detection scores are enough.
     """
 
     first_frame: int
@@ -177,7 +177,7 @@ class TrackRegistry:
             self.state.labels[track.track_id] = track.label
 
     def add_detection(self, internal_id: int, label: str, score: float) -> None:
-        """Count one more detection of a track; enough of them confirm it."""
+        """Count one more detection of a track; enough of them, by the sum of their scores, confirm it."""
         track = self.state.tracks[internal_id]
         track.score_sum += score
         self.add_label(internal_id, label, score)

@@ -23,6 +23,7 @@ from vidseg.sam.propagator import Propagator
 from vidseg.tracking.detections import FrameDetections, PhraseDetector
 from vidseg.tracking.frame_store import FrameStack
 from vidseg.tracking.options import TrackOptions, TrackPrompts
+from vidseg.tracking.pass_state import begin_pass
 from vidseg.tracking.pending import PendingFrame
 from vidseg.tracking.propagation_pass import PropagationPass
 from vidseg.tracking.registry import Identity, TrackRegistry
@@ -169,15 +170,11 @@ class ClipRun:
     def _begin_pass(self, propagator: Propagator, origin: Frame | None = None) -> PropagationPass:
         """A pass forwards, or backwards from a frame. Where the detector looked for a keyframe, it need not again."""
         looked = origin is not None and (self._options.keyframe == "auto" or self._options.redetect is None)
+        frame_rate, prompts = self.clip.info.frame_rate or 25, None if origin else self._prompts
+        state = begin_pass(self.registry, self._options, frame_rate, origin, prompts)
+        detect = None if looked else self._detect
         return PropagationPass(
-            self.registry,
-            propagator,
-            None if looked else self._detect,
-            self._options,
-            self.clip.info.frame_rate or 25,
-            origin,
-            None if origin else self._prompts,
-            self._on_frame,
+            self.registry, propagator, detect, self._options, state, origin is not None, self._on_frame
         )
 
     # -- before the keyframe -------------------------------------------------------------------------------------------

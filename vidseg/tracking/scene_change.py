@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -30,23 +29,17 @@ class SceneChangeDetector:
     """Says of each frame of a clip, given in order, whether a new scene begins with it.
 
     Args:
-        frame_rate: of the clip, in frames/s.
+        state: new, or of an earlier detector, to go on with.
         thresholds: `scene_change_side`.
-        state: of an earlier detector, to go on with.
 
     Attributes:
         state: all that it knows. For reading, and for writing it down.
     """
 
-    def __init__(
-        self,
-        frame_rate: float | Fraction,
-        thresholds: Thresholds = THRESHOLDS,
-        state: SceneChangeState | None = None,
-    ):
+    def __init__(self, state: SceneChangeState, thresholds: Thresholds = THRESHOLDS):
         from scenedetect.detectors import ContentDetector
 
-        self.state = state or SceneChangeState(float(frame_rate))
+        self.state = state
         self._side = thresholds.scene_change_side
         # Its filter would report a change some frames late by default, or merge two that are close: here each counts.
         # With a length of 1 the filter passes every change on at once, so the last frame is all there is to remember.
@@ -54,8 +47,8 @@ class SceneChangeDetector:
         if self.state.previous is not None:
             self._detector.process_frame(self._timecode(self.state.count - 1), self.state.previous)
 
-    def begins(self, image: np.ndarray) -> bool:
-        """Whether a new scene begins with an image [H, W, 3] uint8 RGB."""
+    def update(self, image: np.ndarray) -> bool:
+        """Take the next image, [H, W, 3] uint8 RGB. Returns whether a new scene begins with it."""
         height, width = image.shape[:2]
         # Very thin images keep a row.
         size = [max(1, round(side * self._side / max(height, width))) for side in (width, height)]

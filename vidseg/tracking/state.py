@@ -60,7 +60,7 @@ _CLASSES = {
 
 @dataclass
 class TrackerState:
-    """A pass forwards between two frames.
+    """A pass forwards between two frames, as `read_state` finds it.
 
     Attributes:
         registry: the tracks.
@@ -72,12 +72,7 @@ class TrackerState:
     registry: RegistryState
     propagation: PassState
     banks: tuple[dict[str, Tensor], list[dict[str, Any]]]
-    best_score: float = 0.0
-
-    @classmethod
-    def of(cls, forward: PropagationPass, best_score: float = 0.0) -> TrackerState:
-        """The state of a pass as it is now; it goes on changing with the pass until it is written."""
-        return cls(forward.registry.state, forward.state, forward.propagator.state_dict(), best_score)
+    best_score: float
 
     def resume(
         self,
@@ -99,18 +94,18 @@ class TrackerState:
         """
         propagator.load_state_dict(*self.banks)
         registry = TrackRegistry(thresholds=options.thresholds, state=self.registry)
-        return PropagationPass.resume(registry, propagator, detect, options, self.propagation, on_frame)
+        return PropagationPass(registry, propagator, detect, options, self.propagation, on_frame=on_frame)
 
 
-def write_state(path: str | os.PathLike[str], state: TrackerState) -> None:
-    """Write a state; the file appears when it is complete. Raises OSError."""
+def write_state(path: str | os.PathLike[str], forward: PropagationPass, best_score: float = 0.0) -> None:
+    """Write the state of a pass forwards between two frames; the file appears when it is complete. Raises OSError."""
     tensors: list[Tensor] = []
-    bank_tensors, bank_metadata = state.banks
+    bank_tensors, bank_metadata = forward.propagator.state_dict()
     document = {
-        "registry": _encode(state.registry, tensors),
-        "propagation": _encode(state.propagation, tensors),
+        "registry": _encode(forward.registry.state, tensors),
+        "propagation": _encode(forward.state, tensors),
         "banks": [bank_metadata, {name: _keep(tensor, tensors) for name, tensor in bank_tensors.items()}],
-        "best_score": state.best_score,
+        "best_score": best_score,
     }
     # Rows of a batch share memory: the file wants each tensor by itself.
     own = {str(number): tensor.detach().cpu().clone().contiguous() for number, tensor in enumerate(tensors)}
@@ -156,7 +151,7 @@ def _keep(tensor: Tensor, tensors: list[Tensor]) -> int:
 
 
 def _encode(value: Any, tensors: list[Tensor]) -> Any:
-    """A value as JSON: what JSON has no word for is {"a word": …}, and tensors are appended to the list."""
+    """A value as JSON. Types that JSON lacks become {"name of the type": …}; tensors are appended to the list."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Tensor):

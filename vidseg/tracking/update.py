@@ -20,14 +20,12 @@ class Outcome:
     """What has become of the detections on a frame.
 
     Attributes:
-        confirmed: ids of the tracks in view whose mask a detection agrees with.
+        matched: ids of the tracks in view whose mask a detection agrees with.
         begun: ids of tracks that were not in view before.
-        removed: ids of tracks that are carried no further.
     """
 
-    confirmed: list[int]
+    matched: list[int]
     begun: list[int]
-    removed: list[int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +37,7 @@ class TrackUpdate:
         now: the frame, with the masks of the tracks in view.
         features: of the frame; may be None if there are neither detections nor tracks in view.
         predicted_boxes: boxes [4] of tracks that pass each other, by internal id: their masks are not to be trusted,
-            nor to be pruned.
+            nor do they count as drifted.
         deferred: ids of tentative tracks that another detection run is to decide about.
         will_redetect: whether there were other detection runs and will be more. Else all that is found is confirmed.
     """
@@ -60,7 +58,7 @@ class TrackUpdate:
         candidates = self._prompt(matches.unmatched)
         association = associate(
             candidates,
-            matches.unconfirmed,
+            matches.unmatched_tracks,
             self.now,
             self.registry,
             self.features.top if self.features else None,
@@ -75,7 +73,7 @@ class TrackUpdate:
         for one in association.admitted:
             self._admit(one)
         begun = [one.track for one in association.admitted if one.track is not None]
-        return Outcome([one.track for one in matches.matched], begun, list(association.removed))
+        return Outcome([one.track for one in matches.matched], begun)
 
     def _prompt(self, found: FrameDetections) -> list[Candidate]:
         """Masks for detections, under ids of their own."""
@@ -107,7 +105,7 @@ class TrackUpdate:
         candidate = one.candidate
         if one.track is None:
             self.propagator.discard(candidate.internal_id)
-            for internal_id in one.names:
+            for internal_id in one.same_mask:
                 self.registry.add_label(internal_id, candidate.label, candidate.score)
         elif one.recovered:
             self._take_over(candidate, one.track)
