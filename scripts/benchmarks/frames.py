@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 SIZES = {"tiny": "t", "small": "s", "base-plus": "b+", "large": "l"}  # names of Meta's configs
 FULL_BANK = 17  # number of the frame that is timed: six memories and fifteen pointers lie before it
 
@@ -44,7 +42,7 @@ def stock_frame(predictor, pixels, count: int, dtype: str):
         predictor.add_new_points_or_box(state, 0, i, box=(300, 200, 700, 600))
     predictor.propagate_in_video_preflight(state)
     for outputs in state["output_dict_per_obj"].values():
-        outputs["non_cond_frame_outputs"] = {t: outputs["cond_frame_outputs"][0] for t in range(1, FULL_BANK)}
+        outputs["non_cond_frame_outputs"] = dict.fromkeys(range(1, FULL_BANK), outputs["cond_frame_outputs"][0])
 
     def run() -> None:
         state["cached_features"] = {}
@@ -80,7 +78,7 @@ def transformers_frame(pixels, count: int, dtype: str):
         session.obj_with_new_inputs.append(i)
     model(session, frame_idx=0)
     for outputs in session.output_dict_per_obj.values():
-        outputs["non_cond_frame_outputs"] = {t: outputs["cond_frame_outputs"][0] for t in range(1, FULL_BANK)}
+        outputs["non_cond_frame_outputs"] = dict.fromkeys(range(1, FULL_BANK), outputs["cond_frame_outputs"][0])
 
     def run() -> None:
         session.cache.clear_all()
@@ -88,12 +86,3 @@ def transformers_frame(pixels, count: int, dtype: str):
             model(session, frame_idx=FULL_BANK)
 
     return run
-
-
-def clock(cuda: bool) -> float:
-    """Now, in seconds, when the GPU has done what it was told."""
-    import torch
-
-    if cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter()

@@ -1,24 +1,23 @@
-"""Questions that only a GPU can answer, one table a command:
+"""Questions that only a GPU can answer, one table a command.
 
     uv run python -m scripts.benchmarks.gpu kernels             # which attention kernel reads memories fastest
-    uv run python -m scripts.benchmarks.gpu film dog.mp4        # frames/s from a video file to its overlay, decoding and all
+    uv run python -m scripts.benchmarks.gpu film dog.mp4        # frames/s from a video file to its overlay
 
-The time of a frame beside other implementations: `scripts/benchmarks/engine.py speed --device cuda --compile`.
+The time of a frame beside other implementations: `scripts.benchmarks.engine speed --device cuda --compile`.
 Both commands run on a CPU as well (`--device cpu`), to see that they work.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
-from scripts.benchmarks.frames import FULL_BANK, SIZES, clock
-from scripts.benchmarks.pipeline import ROOT, machine
+from scripts.benchmarks.frames import FULL_BANK, SIZES
+from scripts.common import clock, machine, plural
 
 
 @click.group()
@@ -34,7 +33,8 @@ def main() -> None:
 def kernels(device: str, objects: int, repeats: int, cells: int) -> None:
     """One layer's reading of seven memories in bfloat16: keys 256 wide, values 64, by each of torch's kernels.
 
-    `vidseg.sam.fused.READING` names the ones in use. Flash attention wants equal widths: its values are padded with zeros.
+    `vidseg.sam.fused.READING` names the ones in use. Flash attention wants equal widths: its values are padded with
+    zeros.
     """
     import torch
     import torch.nn.functional as F
@@ -62,7 +62,7 @@ def kernels(device: str, objects: int, repeats: int, cells: int) -> None:
         "flex attention": lambda: flex(query, key, value),
     }
     exact = F.softmax(query[:1].float() @ key[:1].float().transpose(2, 3) / 16, -1) @ value[:1].float()
-    click.echo(f"{machine()}; {objects} object{'s' * (objects > 1)}, {cells * cells} queries, {keys} keys")
+    click.echo(f"{machine()}; {plural(objects, 'object')}, {cells * cells} queries, {keys} keys")
     cuda = torch.device(device).type == "cuda"
     for name, run in candidates.items():
         try:
@@ -73,9 +73,8 @@ def kernels(device: str, objects: int, repeats: int, cells: int) -> None:
                 run()
                 times.append(clock(cuda) - began)
             times = [1e3 * each for each in times[3:]]
-            click.echo(
-                f"{name}: median {statistics.median(times):.3f} ms ({min(times):.3f}–{max(times):.3f}), relative error {error:.4f}"
-            )
+            spread = f"{min(times):.3f}–{max(times):.3f}"
+            click.echo(f"{name}: median {statistics.median(times):.3f} ms ({spread}), relative error {error:.4f}")
         except Exception as reason:  # each kernel refuses in its own way; the next one may run
             click.echo(f"{name}: not here ({str(reason).splitlines()[0][:120]})")
 
@@ -89,10 +88,9 @@ def kernels(device: str, objects: int, repeats: int, cells: int) -> None:
 def film(clip: Path, device: str, size: str, objects: int, compile: bool) -> None:
     """Frames/s from CLIP to an overlay video: decoding, tracking, drawing, encoding; objects by box, no detector.
 
-    Counted from the frame on which banks are full and everything is compiled. Random weights but for the demo pair, so masks
-    are arbitrary: drawing them may take longer than usual.
+    Counted from the frame on which banks are full and everything is compiled. Random weights but for the demo pair, so
+    masks are arbitrary: drawing them may take longer than usual.
     """
-    sys.path.insert(0, str(ROOT))
     import vidseg
     from tests.support import stock
     from tests.support.standins import save_sam
@@ -104,8 +102,9 @@ def film(clip: Path, device: str, size: str, objects: int, compile: bool) -> Non
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         config = stock.FULL.with_name(f"sam2.1_hiera_{SIZES.get(size)}.yaml")
-        chosen = {"preset": "demo"} if size == "demo" else {"sam": save_sam(config, folder / "sam.pt")}
-        model, info = vidseg.load(**chosen, device=device, compile=compile), Clip(clip).info
+        sam = None if size == "demo" else save_sam(config, folder / "sam.pt")
+        preset = "demo" if size == "demo" else None
+        model, info = vidseg.load(preset, sam=sam, device=device, compile=compile), Clip(clip).info
         boxes = [
             (0.1 * info.width + i, 0.2 * info.height, 0.5 * info.width + i, 0.8 * info.height) for i in range(objects)
         ]
@@ -123,7 +122,7 @@ def film(clip: Path, device: str, size: str, objects: int, compile: bool) -> Non
         rate = (done - first) / (clock(device.startswith("cuda")) - began)
         click.echo(
             f"{machine()}; {info.width} × {info.height}, {size}{', compiled' * compile}, {model.dtype}, "
-            f"{objects} object{'s' * (objects > 1)}: {rate:.2f} frames/s over {done - first} frames"
+            f"{plural(objects, 'object')}: {rate:.2f} frames/s over {done - first} frames"
         )
 
 

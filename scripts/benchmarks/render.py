@@ -24,11 +24,12 @@ import cv2
 import numpy as np
 import supervision as sv
 
+from scripts.common import cores
 from vidseg.io.clip import Clip, ClipInfo
 from vidseg.io.writer import VideoWriter
 from vidseg.rendering.annotators import OverlayAnnotator
 from vidseg.rendering.options import DEFAULT_STYLES, STYLES
-from vidseg.tracks.file import TracksWriter, read_tracks
+from vidseg.tracks.file import TracksWriter, header_of, read_tracks
 from vidseg.tracks.frame import TrackedFrame
 
 RATE = Fraction(30)
@@ -46,16 +47,7 @@ def make(folder: Path, width: int, height: int, frames: int, objects: int) -> tu
     starts, speeds = rng.random((objects, 2)), rng.random((objects, 2)) / 100
     clip, tracks = folder / "clip.mp4", folder / "clip.tracks.jsonl"
     info = ClipInfo(str(clip), width, height, RATE, 1 / RATE, frames, None, False)
-    header = dict(
-        clip=str(clip),
-        width=width,
-        height=height,
-        frame_rate=str(RATE),
-        time_base=str(1 / RATE),
-        prompts=["shape"],
-        models={},
-        vidseg="0",
-    )
+    header = header_of(clip, width, height, RATE, 1 / RATE, ["shape"], {})
     with VideoWriter(clip, info) as video, TracksWriter(tracks, header) as lines:
         for index in range(frames):
             image = np.ascontiguousarray(scene[:, index : index + width])
@@ -108,6 +100,16 @@ def parts(clip: Path, tracks: Path, styles: list[str], target: Path) -> dict[str
     return {part: 1000 * seconds / frames for part, seconds in spent.items()}
 
 
+def whole(clip: Path, tracks: Path, style: str, target: Path) -> tuple[float, float, float]:
+    """Seconds by the clock, seconds of processor time, and peak memory in MiB of `vidseg render`."""
+    program = Path(sys.executable).with_name("vidseg")
+    command = [program, "render", clip, tracks, "--style", style, "--output", target]
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, after.ru_maxrss / 1024
+
+
 @click.command()
 @click.option("--size", default="1280x720", show_default=True)
 @click.option("--frames", default=300, show_default=True)
@@ -116,36 +118,21 @@ def parts(clip: Path, tracks: Path, styles: list[str], target: Path) -> dict[str
 def main(size: str, frames: int, objects: int, style: str) -> None:
     """Frames/s of `vidseg render`, and processor time by part."""
     width, height = map(int, size.split("x"))
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "CPU")
-    print(f"{os.cpu_count()} cores of {model}, other work on it: {os.getloadavg()[0]:.1f} (load average)")
-    print(f"{frames} frames of {width}×{height}, {objects} objects, {style}")
-    with tempfile.TemporaryDirectory() as folder:
-        clip, tracks = make(Path(folder), width, height, frames, objects)
-        for part, milliseconds in (
-            figures := parts(clip, tracks, style.split(","), Path(folder) / "parts.mp4")
-        ).items():
-            print(f"  {part:<24}{milliseconds:6.1f} ms of processor time a frame")
-        print(
-            f"  {'all of them':<24}{sum(figures.values()):6.1f} ms: {1000 / sum(figures.values()):.0f} frames/s on one core"
+    click.echo(f"{cores()}, other work on it: {os.getloadavg()[0]:.1f} (load average)")
+    click.echo(f"{frames} frames of {width}×{height}, {objects} objects, {style}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clip, tracks = make(folder, width, height, frames, objects)
+        figures = parts(clip, tracks, style.split(","), folder / "parts.mp4")
+        for part, milliseconds in figures.items():
+            click.echo(f"  {part:<24}{milliseconds:6.1f} ms of processor time a frame")
+        total = sum(figures.values())
+        click.echo(f"  {'all of them':<24}{total:6.1f} ms: {1000 / total:.0f} frames/s on one core")
+        wall, worked, peak = whole(clip, tracks, style, folder / "out.mp4")
+        click.echo(
+            f"vidseg render: {frames / wall:.0f} frames/s by the clock, start-up included; "
+            f"{1000 * worked / frames:.1f} ms of processor time a frame\n  peak memory {peak:.0f} MiB"
         )
-        command = [
-            Path(sys.executable).with_name("vidseg"),
-            "render",
-            clip,
-            tracks,
-            "--style",
-            style,
-            "--output",
-            Path(folder) / "out.mp4",
-        ]
-        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-        worked = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        print(
-            f"vidseg render: {frames / wall:.0f} frames/s by the clock, start-up included; {1000 * worked / frames:.1f} ms of processor time a frame"
-        )
-        print(f"  peak memory {after.ru_maxrss / 1024:.0f} MiB")
 
 
 if __name__ == "__main__":

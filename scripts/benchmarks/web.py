@@ -19,12 +19,17 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 import httpx
 
-ROOT = Path(__file__).resolve().parents[2]
+from scripts.common import resident_mib
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 
 @contextmanager
@@ -33,16 +38,12 @@ def server(*options: str) -> Iterator[tuple[str, subprocess.Popen]]:
     command = [str(Path(sys.executable).with_name("vidseg")), "serve", "--port", "0", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        line = next(line for line in process.stdout if "http://" in line)
-        yield re.search(r"http://[^ /]+", line)[0], process
+        assert process.stdout is not None
+        found = next(found for line in process.stdout if (found := re.search(r"http://[^ /]+", line)))
+        yield found[0], process
     finally:
         process.send_signal(2)
         process.wait(30)
-
-
-def resident(process: subprocess.Popen) -> float:
-    """MiB."""
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) / 1024
 
 
 def left(process: subprocess.Popen) -> list[Path]:
@@ -61,13 +62,11 @@ def main() -> None:
 
 @main.command()
 @click.option("--full", is_flag=True, help="SAM 2.1 hiera tiny at full size, random weights.")
-@click.option("--clicks", default=30, show_default=True)
-def clicks(full: bool, clicks: int) -> None:
-    """Time of a click in the page, in headless Chromium: on the server, and from click to paint. And of a first text."""
+@click.option("--clicks", "count", default=30, show_default=True)
+def clicks(full: bool, count: int) -> None:
+    """Time of a click in the page, in headless Chromium, on the server and until it is painted; and of a first text."""
     from playwright.sync_api import sync_playwright
 
-    sys.path.insert(0, str(ROOT))
-    rng, painted, served = random.Random(0), [], []
     with tempfile.TemporaryDirectory() as folder:
         options = ["--model", "demo"]
         if full:
@@ -78,84 +77,127 @@ def clicks(full: bool, clicks: int) -> None:
         with server(*options) as (address, _), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             page = browser.new_context(bypass_csp=True).new_page()
-            page.goto(address)
-            page.click('[data-sample="desk.png"]')
-            page.wait_for_function("document.querySelector('#text').value !== ''")
-            began = time.perf_counter()
-            page.keyboard.press("Enter")
-            page.wait_for_function("/^(Found|Nothing)/.test(document.querySelector('#status').textContent)")
-            text = time.perf_counter() - began
-            area = page.locator("#masks").bounding_box()
-            for number in range(clicks + 1):
-                page.keyboard.press("Control+z")
-                page.click("#new")
-                page.eval_on_selector("#status", "node => { node.textContent = '' }")
-                page.evaluate("vidseg.state.chosen = 90")  # else a click on a mask chooses its object
-                page.mouse.click(area["x"] + rng.random() * area["width"], area["y"] + rng.random() * area["height"])
-                page.wait_for_function("document.querySelector('#status').textContent !== ''")
-                times = re.match(r"Mask in (\d+) ms \((\d+) ms", page.inner_text("#status"))
-                if times and number:
-                    painted.append(int(times[1]))
-                    served.append(int(times[2]))
+            text = open_desk(page, address)
+            click_around(page, 1)  # the first one does more than others
+            served, painted = click_around(page, count)
             browser.close()
-    print(
-        f"first text on an image: {text:.2f} s; median of {len(painted)} clicks after it: {statistics.median(served):.0f} ms on the server, "
-        f"{statistics.median(painted):.0f} ms to paint (most {max(painted)})"
+    click.echo(
+        f"first text on an image: {text:.2f} s; median of {len(painted)} clicks after it: "
+        f"{statistics.median(served):.0f} ms on the server, {statistics.median(painted):.0f} ms to paint "
+        f"(most {max(painted)})"
     )
 
 
+def open_desk(page: Page, address: str) -> float:
+    """Open the desk sample. Returns the seconds that its text takes."""
+    page.goto(address)
+    page.click('[data-sample="desk.png"]')
+    page.wait_for_function("document.querySelector('#text').value !== ''")
+    began = time.perf_counter()
+    page.keyboard.press("Enter")
+    page.wait_for_function("/^(Found|Nothing)/.test(document.querySelector('#status').textContent)")
+    return time.perf_counter() - began
+
+
+def click_around(page: Page, count: int) -> tuple[list[int], list[int]]:
+    """Click somewhere on the picture so many times. Returns the milliseconds on the server, and until it is painted."""
+    rng, area = random.Random(count), page.locator("#masks").bounding_box()
+    assert area is not None
+    served, painted = [], []
+    for _ in range(count):
+        page.keyboard.press("Control+z")
+        page.click("#new")
+        page.eval_on_selector("#status", "node => { node.textContent = '' }")
+        page.evaluate("vidseg.state.chosen = 90")  # else a click on a mask chooses its object
+        page.mouse.click(area["x"] + rng.random() * area["width"], area["y"] + rng.random() * area["height"])
+        page.wait_for_function("document.querySelector('#status').textContent !== ''")
+        if times := re.match(r"Mask in (\d+) ms \((\d+) ms", page.inner_text("#status")):
+            painted.append(int(times[1]))
+            served.append(int(times[2]))
+    return served, painted
+
+
+@dataclass
+class Tally:
+    """What visitors met.
+
+    Attributes:
+        codes: how many answers had each code, or failed with each error.
+        times: seconds of each click.
+    """
+
+    codes: Counter[int | str] = field(default_factory=Counter)
+    times: list[float] = field(default_factory=list)
+
+
 @main.command()
-@click.option("--visitors", default=20, show_default=True)
+@click.option("--visitors", "count", default=20, show_default=True)
 @click.option("--seconds", default=60.0, show_default=True)
-def visitors(visitors: int, seconds: float) -> None:
+def visitors(count: int, seconds: float) -> None:
     """So many visitors at once, each with a picture and clicks, every fourth with a clip besides; then they leave."""
     with server("--model", "demo") as (address, process):
         for name, lasting in (("warm-up", 20.0), ("measured", seconds), ("again", seconds)):
-            before, codes, times = resident(process), Counter(), []
-            threads = [
-                threading.Thread(target=visit, args=(address, number, lasting, codes, times))
-                for number in range(visitors)
-            ]
+            before, tally = resident_mib(process.pid), Tally()
+            threads = [Visitor(address, number, lasting, tally) for number in range(count)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
             time.sleep(2)
-            print(
-                f"{name}: {sum(codes.values())} requests in {lasting:.0f} s, by code {dict(codes)}; a click takes {statistics.median(times):.2f} s, "
-                f"at most {max(times):.2f}; memory {before:.0f} → {resident(process):.0f} MiB, files left {len(left(process))}"
+            click.echo(
+                f"{name}: {sum(tally.codes.values())} requests in {lasting:.0f} s, by code {dict(tally.codes)}; "
+                f"a click takes {statistics.median(tally.times):.2f} s, at most {max(tally.times):.2f}; "
+                f"memory {before:.0f} → {resident_mib(process.pid):.0f} MiB, files left {len(left(process))}"
             )
 
 
-def visit(address: str, number: int, seconds: float, codes: Counter, times: list[float]) -> None:
-    rng, end = random.Random(number), time.monotonic() + seconds
-    with httpx.Client(base_url=address, timeout=60) as client:
+class Visitor(threading.Thread):
+    """Somebody who opens a session, clicks, leaves and comes again.
 
-        def ask(method: str, path: str, **body):
-            try:
-                answer = client.request(method, f"/api/sessions{path}", **body)
-                codes[answer.status_code] += 1
-                return answer.json() if answer.content else None
-            except httpx.HTTPError as error:
-                codes[type(error).__name__] += 1
-                return {}
+    Args:
+        address: of the server.
+        number: of the visitor; every fourth has a clip tracked besides.
+        seconds: how long this goes on.
+        tally: what is noted.
+    """
 
-        while time.monotonic() < end:
-            session = ask("POST", "")["session"]
-            picture = ask("POST", f"/{session}/samples/desk.png")["media"]
-            job = None
-            if number % 4 == 0:
-                clip = ask("POST", f"/{session}/samples/park.mp4")["media"]
-                job = ask("POST", f"/{session}/media/{clip}/track", json={"text": "dog"})["job"]
-            for _ in range(12):
-                prompt = {"id": 1, "points": [[rng.random() * 960, rng.random() * 640]]}
-                began = time.perf_counter()
-                ask("POST", f"/{session}/media/{picture}/segment", json={"prompts": [prompt]})
-                times.append(time.perf_counter() - began)
-                time.sleep(rng.random() * 0.6)
-            if job:
-                ask("DELETE", f"/{session}/jobs/{job}")
-            ask("DELETE", f"/{session}")
+    def __init__(self, address: str, number: int, seconds: float, tally: Tally):
+        super().__init__()
+        self._number, self._seconds, self._tally = number, seconds, tally
+        self._client, self._rng = httpx.Client(base_url=address, timeout=60), random.Random(number)
+
+    def run(self) -> None:
+        """Visit until the time is over."""
+        end = time.monotonic() + self._seconds
+        with self._client:
+            while time.monotonic() < end:
+                self._visit()
+
+    def _visit(self) -> None:
+        session = self._ask("POST", "")["session"]
+        picture = self._ask("POST", f"/{session}/samples/desk.png")["media"]
+        job = None
+        if self._number % 4 == 0:
+            clip = self._ask("POST", f"/{session}/samples/park.mp4")["media"]
+            job = self._ask("POST", f"/{session}/media/{clip}/track", json={"text": "dog"})["job"]
+        for _ in range(12):
+            prompt = {"id": 1, "points": [[self._rng.random() * 960, self._rng.random() * 640]]}
+            began = time.perf_counter()
+            self._ask("POST", f"/{session}/media/{picture}/segment", json={"prompts": [prompt]})
+            self._tally.times.append(time.perf_counter() - began)
+            time.sleep(self._rng.random() * 0.6)
+        if job:
+            self._ask("DELETE", f"/{session}/jobs/{job}")
+        self._ask("DELETE", f"/{session}")
+
+    def _ask(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        try:
+            answer = self._client.request(method, f"/api/sessions{path}", **body)
+            self._tally.codes[answer.status_code] += 1
+            return answer.json() if answer.content else {}
+        except httpx.HTTPError as error:
+            self._tally.codes[type(error).__name__] += 1
+            return {}
 
 
 if __name__ == "__main__":

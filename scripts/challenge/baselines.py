@@ -1,6 +1,6 @@
-"""Two common ways to follow objects by name, on the same weights and the same engine as vidseg: what it is measured against.
+"""Two common ways to follow objects by name, on the weights and the engine of vidseg, which is measured against them.
 
-Both go through a clip once, frame by frame, and yield what they see on each frame; overlaps of masks are left as they are.
+Both go through a clip once, frame by frame, and yield what they see on each frame; masks may overlap.
 """
 
 from __future__ import annotations
@@ -11,18 +11,25 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.demo_models.score.clips import iou
+from scripts.detections import boxes_of, iou, masks_by_id, names_of
 from vidseg.io.clip import Clip, Frame
 from vidseg.model import Model
 from vidseg.prompts.geometry import Box
 from vidseg.sam.frame import FrameMasks
-from vidseg.tracking.pending import WaitingFrame
-from vidseg.tracking.propagation_pass import SCAN_INTERVAL
+from vidseg.tracking.options import THRESHOLDS, TrackOptions
+from vidseg.tracking.pending import PendingFrame
+from vidseg.tracking.registry import Identity
 
 
 @dataclass
 class Followed:
-    """One frame: the mask [H, W] bool of each object that is visible, and the labels of all objects so far, by id."""
+    """What a baseline sees on one frame.
+
+    Attributes:
+        frame: the frame.
+        masks: the mask [H, W] bool of each object that is visible, by id.
+        labels: the labels of all objects so far, by id.
+    """
 
     frame: Frame
     masks: dict[int, np.ndarray]
@@ -41,12 +48,12 @@ def single_keyframe(model: Model, clip: Path, phrases: Sequence[str]) -> Iterato
         if labels:
             part = propagator.step(propagator.embed(frame.image), frame.index)
         elif frame.time >= next_scan - 1e-6:
-            next_scan = frame.time + SCAN_INTERVAL
+            next_scan = frame.time + THRESHOLDS.scan_interval
             boxes, names = find(model, frame, phrases)
             labels.update(enumerate(names, start=1))
             if labels:
                 part = propagator.prompt(propagator.embed(frame.image), frame.index, dict(enumerate(boxes, start=1)))
-        yield Followed(frame, masks_by_id(model, part, frame), labels)
+        yield Followed(frame, drawn(model, part, frame), labels)
 
 
 def detect_every(
@@ -61,14 +68,13 @@ def detect_every(
     ids: dict[int, int] = {}  # the propagator numbers its boxes from 0; these are the objects they stand for
     for frame in Clip(clip).frames():
         features = propagator.embed(frame.image)
-        masks = masks_by_id(model, propagator.step(features, frame.index), frame)
+        masks = drawn(model, propagator.step(features, frame.index), frame)
         if frame.index % interval == 0:
             old = {ids[key]: mask for key, mask in masks.items()}
             boxes, names = find(model, frame, phrases)
             propagator = model.propagator()
-            masks = masks_by_id(
-                model, propagator.prompt(features, frame.index, dict(enumerate(boxes))) if boxes else None, frame
-            )
+            part = propagator.prompt(features, frame.index, dict(enumerate(boxes))) if boxes else None
+            masks = drawn(model, part, frame)
             ids = carry_over(masks, old, same)
             for key, name in enumerate(names):
                 labels[ids.setdefault(key, len(labels) + 1)] = name
@@ -78,23 +84,20 @@ def detect_every(
 def find(model: Model, frame: Frame, phrases: Sequence[str]) -> tuple[list[Box], list[str]]:
     """Boxes and names of what the detector sees on a frame."""
     found = model.detector.detect(frame.image, phrases)
-    return [Box(tuple(float(value) for value in box)) for box in found.xyxy], [
-        str(name) for name in found.data["class_name"]
-    ]
+    return boxes_of(found), names_of(found)
 
 
-def masks_by_id(model: Model, part: FrameMasks | None, frame: Frame) -> dict[int, np.ndarray]:
+def drawn(model: Model, part: FrameMasks | None, frame: Frame) -> dict[int, np.ndarray]:
     """The masks [H, W] bool of a frame that are not empty, drawn as the model draws them."""
-    now = WaitingFrame(frame)
-    now.add(part)
-    shown = now.finished(
-        dict.fromkeys(now.logits, ""), {i: i for i in now.logits}, allow_overlap=True, sharpen=model.sharpen
-    ).detections
-    return dict(zip(shown.tracker_id.tolist(), shown.mask))
+    pending = PendingFrame(frame)
+    pending.add(part)
+    identities = {i: Identity(i, "") for i in pending.estimates}
+    options = TrackOptions(allow_overlap=True, refine_edges=model.sharpen)
+    return masks_by_id(pending.finalize(identities, options).detections)
 
 
 def carry_over(fresh: Mapping[int, np.ndarray], old: Mapping[int, np.ndarray], same: float) -> dict[int, int]:
-    """Which old id each fresh mask takes over: pairs with an IoU of at least `same`, best first, each side used once."""
+    """The old id that each fresh mask takes over: pairs with an IoU of at least `same`, best first, each side once."""
     pairs = sorted(((iou(a, b), key, i) for key, a in fresh.items() for i, b in old.items()), reverse=True)
     taken: dict[int, int] = {}
     for agreement, key, i in pairs:

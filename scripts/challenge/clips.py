@@ -1,4 +1,4 @@
-"""Clips of the made-up world that are hard to follow by name, each with its exact truth; `challenge.py` scores on them.
+"""Clips of the made-up world that are hard to follow by name, each with its exact truth, to score on.
 
 A family is one difficulty: twins that cross, a long way behind something, a hard cut and back. Its recipe draws a plan
 from a seed, and draws again until the drawn clip is what the family promises; `make` writes the plan as a video and its
@@ -9,18 +9,20 @@ truth as a tracks file. The truth has one id for the whole life of an object, wh
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 
 from scripts.challenge.families import FAMILIES
 from scripts.challenge.faulty_detector import FaultyDetector
 from scripts.challenge.plan import HEIGHT, Plan, entries, full_areas, visible, write_plan
+from scripts.detections import ids_of, masks_of
+from vidseg.io.clip import Clip
 from vidseg.tracks.file import read_tracks
 
 
@@ -28,8 +30,14 @@ from vidseg.tracks.file import read_tracks
 class Challenge:
     """A clip to track, as files.
 
-    prompt: phrases. entries: on which frame each object comes into the picture, see `entries`.
-    wrap: what to put around the detector before the clip is tracked, None for nothing.
+    Attributes:
+        family: its difficulty.
+        seed: what it was drawn from.
+        clip: the video.
+        truth: its tracks file.
+        prompt: phrases.
+        entries: on which frame each object comes into the picture, see `plan.entries`.
+        wrap: what to put around the detector before the clip is tracked, None for nothing.
     """
 
     family: str
@@ -53,6 +61,7 @@ def make(family: str, number: int, folder: Path) -> Challenge:
 
 
 def seed_of(family: str, number: int) -> int:
+    """What clip `number` of a family is drawn from."""
     return (list(FAMILIES).index(family) + 1) * 1000 + number
 
 
@@ -69,35 +78,34 @@ def draft(family: str, number: int) -> Plan:
 
 def contact_sheet(challenge: Challenge, count: int = 12) -> np.ndarray:
     """Some frames of a clip with outline and id of every object of the truth, side by side, as one BGR picture."""
-    from vidseg.io.clip import Clip
-
     truth = {frame.index: frame.detections for frame in read_tracks(challenge.truth)}
     wanted = set(np.linspace(0, len(truth) - 1, count).astype(int))
     tiles = []
     for frame in Clip(challenge.clip).frames():
         if frame.index not in wanted:
             continue
-        picture = np.ascontiguousarray(frame.image[..., ::-1])
-        for object_id, mask, box in zip(
-            truth[frame.index].tracker_id, truth[frame.index].mask, truth[frame.index].xyxy
-        ):
+        picture, true = np.ascontiguousarray(frame.image[..., ::-1]), truth[frame.index]
+        for object_id, mask, box in zip(ids_of(true), masks_of(true), true.xyxy):
             lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
             cv2.drawContours(picture, lines, -1, (255, 0, 255), 2)
-            cv2.putText(picture, str(object_id), (int(box[0]), int(box[1]) + 22), 0, 0.9, (255, 255, 255), 4)
-            cv2.putText(picture, str(object_id), (int(box[0]), int(box[1]) + 22), 0, 0.9, (0, 0, 0), 2)
+            corner = int(box[0]), int(box[1]) + 22
+            cv2.putText(picture, str(object_id), corner, 0, 0.9, (255, 255, 255), 4)
+            cv2.putText(picture, str(object_id), corner, 0, 0.9, (0, 0, 0), 2)
         cv2.putText(picture, str(frame.index), (4, HEIGHT - 8), 0, 0.8, (0, 0, 255), 2)
         tiles.append(picture[::2, ::2])
     return np.vstack([np.hstack(tiles[i : i + 4]) for i in range(0, len(tiles), 4)])
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def main(folder: Path) -> None:
+    """Write three clips of each family into FOLDER, and pictures of their truth."""
     folder.mkdir(parents=True, exist_ok=True)
     for family in FAMILIES:
         for number in range(3):
             challenge = make(family, number, folder)
             cv2.imwrite(str(challenge.clip.with_suffix(".png")), contact_sheet(challenge))
-            print(f"{challenge.clip.name}: seed {challenge.seed}, {', '.join(challenge.prompt)}", flush=True)
+            click.echo(f"{challenge.clip.name}: seed {challenge.seed}, {', '.join(challenge.prompt)}")
 
 
 if __name__ == "__main__":

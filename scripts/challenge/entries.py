@@ -1,6 +1,6 @@
-"""How soon a result has what comes into the picture: the figures that `challenge.py` prints about entries.
+"""How soon a result has what comes into the picture: the figures that `challenge/run.py` prints about entries.
 
-An object enters on the first frame on which a tenth of its full area shows (`challenge_plan.entries`). Its delay is the
+An object enters on the first frame on which a tenth of its full area shows (`plan.entries`). Its delay is the
 number of frames from there to the first one on which the result writes the object that stands for it, below 0 if the
 result has it earlier.
 """
@@ -38,7 +38,9 @@ def partners(frames: Sequence[FramePairs]) -> dict[int, int]:
 def delays(frames: Sequence[FramePairs], entries: Mapping[int, int]) -> dict[int, int | None]:
     """By truth id, the delay of every object that enters in frames, None for one that was not found.
 
-    frames: result against truth, all frames of the clip. entries: the frame on which each of these objects enters, by id.
+    Args:
+        frames: result against truth, all frames of the clip.
+        entries: the frame on which each of these objects enters, by id.
     """
     first: dict[int, int] = {}
     for number, frame in enumerate(frames):
@@ -63,7 +65,8 @@ def summary(values: Sequence[int | None]) -> str:
 def entry_table(scores: Sequence[Mapping]) -> str:
     """One line for each family in which something enters and each method, then one for each method over all clips.
 
-    scores: one entry for each clip and method, with "family", "method" and "delays" (a list, as of `delays`).
+    Args:
+        scores: one entry for each clip and method, with "family", "method" and "delays" (a list, as of `delays`).
     """
     methods, families = (list(dict.fromkeys(entry[key] for entry in scores)) for key in ("method", "family"))
     lines = ["delay in frames of the first mask of what enters, after a tenth of it shows:"]

@@ -1,4 +1,7 @@
-"""The families of the challenge's clips, one difficulty each: a recipe for a plan, and what a plan of the family must keep."""
+"""The families of the challenge's clips, one difficulty each.
+
+Each has a recipe for a plan, and a condition that a plan of the family must hold.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from scripts.demo_models.world.clips import RATE
 
 
 def twins(rng: np.random.Generator, number: int) -> Plan:
-    """Two of the very same sprite pass each other, once or (odd numbers) there and back; something else goes its way."""
+    """Two of the very same sprite pass each other, once or (odd numbers) there and back; a third thing goes its way."""
     frames = int(rng.integers(132, 157))
     name, other = pick_names(rng, 2)
     twin, size, height, flip = pick(rng, name), rng.uniform(0.24, 0.34), rng.uniform(0.34, 0.46), flip_of(rng)
@@ -138,6 +141,7 @@ def late(rng: np.random.Generator, number: int) -> Plan:
 
 
 def some_come_late(shown: np.ndarray) -> bool:
+    """The first two objects are there from the start, the others come 1 to 4 seconds later, and all stay."""
     first = (shown >= LEAST).argmax(0)
     return (
         (first[:2] == 0).all()

@@ -1,7 +1,8 @@
 """Pictures of where a method is worst: some frames of a clip side by side, the truth above and results below it.
 
-Written by `challenge.py --pictures FOLDER`, with the drawing that `vidseg render` uses. A track that stands for an
-object of the truth is shown under the number, and so in the colour, of that object; other tracks get numbers after those.
+Written by `challenge/run.py --pictures FOLDER`, with the drawing that `vidseg render` uses. A track that stands for an
+object of the truth is shown under the number, and so in the colour, of that object; other tracks get numbers after
+those.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from scripts.challenge.entries import partners
 from scripts.challenge.plan import HEIGHT, WIDTH
 from scripts.demo_models.score.clips import MATCH
 from scripts.demo_models.world.clips import RATE
+from scripts.detections import ids_of, masks_of
 from vidseg.evaluation.metrics import FramePairs, compare
 from vidseg.io.clip import Clip
 from vidseg.rendering.render import draw
@@ -33,7 +35,11 @@ LARGEST = 200_000  # bytes a file
 def wrong(frame: FramePairs, paired: Mapping[int, int]) -> dict[str, list[int]]:
     """What is wrong on a frame: "missing" truth ids, those that are "off" (IoU below MATCH), and "extra" result ids.
 
-    paired: result id by truth id, as of `partners`. Extra is what is written where its truth does not show, or is of none.
+    Extra is what is written where its truth does not show, or is of none.
+
+    Args:
+        frame: result against truth.
+        paired: result id by truth id, as of `partners`.
     """
     missing, off, expected = [], [], set()
     for row, truth in enumerate(frame.truth.tolist()):
@@ -49,30 +55,31 @@ def wrong(frame: FramePairs, paired: Mapping[int, int]) -> dict[str, list[int]]:
 def worst_frames(frames: Sequence[FramePairs], paired: Mapping[int, int], count: int = FRAMES) -> list[int]:
     """Numbers of the frames with most wrong objects, in order, no two nearer than a sixth of the clip.
 
-    Among equals the one with most wrong objects in the second around it, since what lasts tells more than what flickers;
-    then the one on which partners agree least in total; then the earliest.
+    Among equals the one with most wrong objects in the second around it, since what lasts tells more than what
+    flickers; then the one on which partners agree least in total; then the earliest.
     """
     counts = np.array([sum(map(len, wrong(frame, paired).values())) for frame in frames])
     around = np.convolve(counts, np.ones(RATE + 1, int))[RATE // 2 :]
-    agreement = [
-        sum(
-            frame.iou[row, frame.result == paired.get(truth, -1)].sum()
-            for row, truth in enumerate(frame.truth.tolist())
-        )
-        for frame in frames
-    ]
+    agreement = [agreement_of(frame, paired) for frame in frames]
+    order = sorted(range(len(frames)), key=lambda number: (-counts[number], -around[number], agreement[number], number))
     chosen: list[int] = []
-    for number in sorted(
-        range(len(frames)), key=lambda number: (-counts[number], -around[number], agreement[number], number)
-    ):
+    for number in order:
         if all(abs(number - other) >= len(frames) / 6 for other in chosen):
             chosen.append(number)
     return sorted(chosen[:count])
 
 
+def agreement_of(frame: FramePairs, paired: Mapping[int, int]) -> float:
+    """Sum of the IoUs of partners on a frame."""
+    return sum(
+        float(frame.iou[row, frame.result == paired.get(truth, -1)].sum())
+        for row, truth in enumerate(frame.truth.tolist())
+    )
+
+
 def renumbered(found: sv.Detections, numbers: Mapping[int, int]) -> sv.Detections:
     """The same objects under other ids."""
-    found.tracker_id = np.array([numbers[i] for i in found.tracker_id.tolist()], int)
+    found.tracker_id = np.array([numbers[i] for i in ids_of(found)], int)
     return found
 
 
@@ -87,11 +94,11 @@ def numbers_of(frames: Sequence[FramePairs], paired: Mapping[int, int]) -> dict[
 def tile(image: np.ndarray, found: sv.Detections, lines: Sequence[str]) -> np.ndarray:
     """A frame [H, W, 3] RGB at the size of a TILE with its objects, below a line or two of text."""
     width, height = TILE
-    small = cv2.resize(image, TILE, interpolation=cv2.INTER_AREA)
-    masks = [cv2.resize(mask.view(np.uint8), TILE, interpolation=cv2.INTER_NEAREST).astype(bool) for mask in found.mask]
+    small = np.asarray(cv2.resize(image, TILE, interpolation=cv2.INTER_AREA), np.uint8)
+    masks = [cv2.resize(mask.view(np.uint8), TILE, interpolation=cv2.INTER_NEAREST) for mask in masks_of(found)]
     shown = sv.Detections(
         xyxy=found.xyxy * np.float32(width / image.shape[1]),
-        mask=np.array(masks, bool).reshape(-1, height, width),
+        mask=np.array(masks).astype(bool).reshape(-1, height, width),
         confidence=found.confidence,
         tracker_id=found.tracker_id,
         data=found.data,
@@ -104,20 +111,22 @@ def caption(lines: Sequence[str], width: int) -> np.ndarray:
     """Black text on white, [LINE · lines + GAP, width, 3]; what does not fit is cut off at a word, and marked."""
     picture = np.full((LINE * len(lines) + GAP, width, 3), 255, np.uint8)
     style = cv2.FONT_HERSHEY_SIMPLEX, 0.42
-    for number, text in enumerate(lines, start=1):
-        whole = text
-        while text and cv2.getTextSize(text + (" ..." if text != whole else ""), *style, 1)[0][0] > width - 8:
-            text = text.rpartition(" ")[0]
-        cv2.putText(
-            picture, text + (" ..." if text != whole else ""), (4, LINE * number - 3), *style, (0, 0, 0), 1, cv2.LINE_AA
-        )
+    for number, line in enumerate(lines, start=1):
+        kept = text = line
+        while kept and cv2.getTextSize(text, *style, 1)[0][0] > width - 8:
+            kept = kept.rpartition(" ")[0]
+            text = f"{kept} ..."
+        cv2.putText(picture, text, (4, LINE * number - 3), *style, (0, 0, 0), 1, cv2.LINE_AA)
     return picture
 
 
 def strip(challenge: Challenge, results: Mapping[str, Path], leading: str) -> np.ndarray:
     """The picture of a clip, [H, W, 3] RGB: a row for the truth and one for each result, by method.
 
-    leading: the method whose worst frames are shown; its row follows the truth's.
+    Args:
+        challenge: the clip.
+        results: the tracks file of each method.
+        leading: the method whose worst frames are shown; its row follows the truth's.
     """
     order = [leading, *(method for method in results if method != leading)]
     frames = {method: list(compare(results[method], challenge.truth)) for method in order}

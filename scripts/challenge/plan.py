@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from scripts.demo_models.world.clips import RATE, truth_frame, write_clip
-from scripts.demo_models.world.sprites import Scene, draw
+from scripts.demo_models.world.clips import tracks_header, truth_frame, write_clip
+from scripts.demo_models.world.scene import Scene, draw
 from vidseg.tracks.file import TracksWriter
 
 HEIGHT, WIDTH = 360, 640
@@ -21,8 +21,10 @@ ENTERED = 0.1  # share of an object's full area that shows where it has come int
 class Shot:
     """A stretch of the clip between two cuts.
 
-    scene: what is painted. ids: id in the truth of each of its sprites, 0 for one that is not to be tracked.
-    frames: which frames of the scene are shown.
+    Attributes:
+        scene: what is painted.
+        ids: id in the truth of each of its sprites, 0 for one that is not to be tracked.
+        frames: which frames of the scene are shown.
     """
 
     scene: Scene
@@ -34,7 +36,10 @@ class Shot:
 class Plan:
     """A clip before it is drawn.
 
-    prompt: the names to track, each once. faults: seed of the detector's faults, None for a detector that is left alone.
+    Attributes:
+        shots: its stretches, in order.
+        prompt: the names to track, each once.
+        faults: seed of the detector's faults, None for a detector that is left alone.
     """
 
     shots: list[Shot]
@@ -47,7 +52,7 @@ class Plan:
         return max(max(shot.ids) for shot in self.shots)
 
 
-def play(plan: Plan, height: int, width: int, noisy: bool = True):
+def play(plan: Plan, height: int, width: int, noisy: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray, Shot]]:
     """Draw a plan frame by frame: yields image [height, width, 3] uint8, owner [height, width] uint8 and the shot.
 
     The owner is as `draw` gives it: 0 for background, i + 1 where sprite i of the shot is the visible one.
@@ -112,22 +117,13 @@ def gaps(shown: np.ndarray) -> list[tuple[int, int]]:
 def write_plan(plan: Plan, clip: Path, truth: Path) -> np.ndarray:
     """Write a plan as a video and its truth. Returns [T, objects] pixels of each object that show, in column id − 1."""
     shown = []
-    header = {
-        "clip": clip.name,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "frame_rate": f"{RATE}/1",
-        "time_base": f"1/{RATE}",
-        "prompts": plan.prompt,
-        "models": {"truth": "scripts/challenge/clips.py"},
-        "vidseg": "0.1.0",
-    }
+    header = tracks_header(clip.name, (WIDTH, HEIGHT), plan.prompt, {"truth": "scripts/challenge/clips.py"})
     with TracksWriter(truth, header) as tracks:
 
-        def pictures():
+        def pictures() -> Iterator[np.ndarray]:
             for index, (image, owner, shot) in enumerate(play(plan, HEIGHT, WIDTH)):
                 shown.append(pixels(owner, shot.ids, plan.objects))
-                names = [sprite.name or "" for sprite in shot.scene.sprites]
+                names = [sprite.name for sprite in shot.scene.sprites]
                 tracks.write(truth_frame(index, wanted_only(owner, shot.ids), names, shot.ids))
                 yield image
 

@@ -1,6 +1,6 @@
 """`vidseg serve` on a Modal GPU that is there only while somebody uses it. `docs/deploy.md` says how.
 
-modal deploy scripts/deploy/modal_app.py                       # from a clone of this repository
+modal deploy -m scripts.deploy.modal_app                       # from a clone of this repository
 uv run python -m scripts.deploy.modal_app --model demo         # the same application on this machine, without Modal
 """
 
@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import os
 import time
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-try:
-    import modal
-except ModuleNotFoundError:  # it is needed to deploy, and for nothing else
-    modal = None
+import click
+
+from scripts.common import ROOT
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 BEGAN = time.perf_counter()  # of the container's work, as far as this file can see it
-ROOT = Path(__file__).resolve().parents[2]
 PRESET = "small"
 CACHE = "/weights"  # where the volume is mounted
 
 
-def application(preset: str, token: str | None):
-    """The application with its model loaded, and a line on how long that took and whether weights had to be fetched."""
+def application(preset: str, token: str | None) -> FastAPI:
+    """The application with its model loaded, and a line on how long that took and whether weights were downloaded."""
     import vidseg
     from vidseg.commands.fast_start import load_quickly
     from vidseg.web.app import create_app
@@ -33,8 +37,8 @@ def application(preset: str, token: str | None):
     load_quickly(model, True)
     fetched = (size(cache) - before) >> 20
     print(
-        f"vidseg is ready with {preset} on {model.device} {time.perf_counter() - BEGAN:.1f} s after the start of this file; "
-        f"{fetched} MiB of weights were downloaded",
+        f"vidseg is ready with {preset} on {model.device} {time.perf_counter() - BEGAN:.1f} s after the start of this "
+        f"file; {fetched} MiB of weights were downloaded",
         flush=True,
     )
     return create_app(model, token=token)
@@ -45,7 +49,8 @@ def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
 
 
-if modal is not None:
+if find_spec("modal"):  # it is needed to deploy, and for nothing else
+    modal = import_module("modal")
     image = (
         modal.Image.debian_slim(python_version="3.11")
         .apt_install("libgl1", "libglib2.0-0")  # which OpenCV loads
@@ -71,34 +76,29 @@ if modal is not None:
     )
     @modal.concurrent(max_inputs=100)
     class Web:
+        """The page, in a container with the GPU."""
+
         @modal.enter()
         def load(self) -> None:
+            """Load the model, once a container."""
             self.served = application(PRESET, os.environ["VIDSEG_TOKEN"])
             weights.commit()  # what was downloaded is there for the next start
 
         @modal.asgi_app()
         def page(self):
+            """The application."""
             return self.served
 
 
-def main() -> None:
-    """Serve the same application here."""
-    import argparse
-
+@click.command()
+@click.option("--model", default=PRESET, show_default=True)
+@click.option("--port", default=8000, show_default=True)
+def main(model: str, port: int) -> None:
+    """Serve the same application on this machine, without Modal."""
     import uvicorn
 
-    parser = argparse.ArgumentParser(
-        description="The application of scripts/deploy/modal_app.py on this machine, without Modal."
-    )
-    parser.add_argument("--model", default=PRESET)
-    parser.add_argument("--port", type=int, default=8000)
-    options = parser.parse_args()
-    uvicorn.run(
-        application(options.model, os.environ.get("VIDSEG_TOKEN")),
-        host="127.0.0.1",
-        port=options.port,
-        log_level="warning",
-    )
+    served = application(model, os.environ.get("VIDSEG_TOKEN"))
+    uvicorn.run(served, host="127.0.0.1", port=port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -1,35 +1,31 @@
-"""Make the pictures of the README, all from what the bundled pair tracks in the samples."""
+"""Make the pictures of the README, all from what the bundled pair tracks in the samples.
+
+uv run python -m scripts.pictures.readme
+"""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 from PIL import Image
 
 import vidseg
+from scripts.common import PARK, ROOT, SAMPLES
+from scripts.detections import image_of, masks_of
+from scripts.pictures.tracking import track
 from vidseg.io.images import read_image
 from vidseg.rendering.render import draw
-from vidseg.tracks.file import TracksWriter, header_of
 
-ROOT = Path(__file__).resolve().parents[2]
-PARK, STREET = "dog. cat. ball. tree", "person. car. bus. bicycle. truck. tractor. balloon. duck"
+PARK_PROMPT, STREET_PROMPT = "dog. cat. ball. tree", "person. car. bus. bicycle. truck. tractor. balloon. duck"
 
 
 def save(name: str, picture: np.ndarray) -> None:
+    """A still in docs/."""
     cv2.imwrite(str(ROOT / "docs" / name), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-
-
-def track(model, clip: Path, prompt: str, tracks: Path) -> None:
-    run = model.track(clip, prompt=prompt)
-    info = run.clip.info
-    with TracksWriter(
-        tracks, header_of(clip, info.width, info.height, info.frame_rate, info.time_base, [prompt], model.names)
-    ) as writer:
-        for frame in run:
-            writer.write(frame)
 
 
 def save_preview(name: str, pictures: list[np.ndarray], rate: float) -> None:
@@ -65,26 +61,28 @@ def save_sharpened(name: str) -> None:
     rows = []
     for sharpen in (False, True):
         frame = vidseg.load("demo", device="cpu", sharpen=sharpen).segment(
-            ROOT / "samples/desk.png", prompt="clock. cup. scissors"
+            SAMPLES / "desk.png", prompt="clock. cup. scissors"
         )
-        rows.append(np.hstack([outlined(frame.image, mask) for mask in frame.detections.mask]))
+        rows.append(np.hstack([outlined(image_of(frame), mask) for mask in masks_of(frame.detections)]))
     Image.fromarray(np.vstack(rows)).save(ROOT / "docs" / name, quality=80, method=6)
 
 
+@click.command()
 def main() -> None:
+    """Make the pictures of the README."""
     save_sharpened("sharpen.webp")
-    model, park, street = vidseg.load("demo", device="cpu"), ROOT / "samples/park.mp4", ROOT / "samples/street.mp4"
-    pictures = [draw(frame) for frame in model.track(park, prompt="dog. cat. ball")]
+    model, street = vidseg.load("demo", device="cpu"), SAMPLES / "street.mp4"
+    pictures = [draw(frame) for frame in model.track(PARK, prompt="dog. cat. ball")]
     save_preview("park.webp", pictures[::2], rate=12)
     with tempfile.TemporaryDirectory() as folder:
         tracks, made = Path(folder) / "park.tracks.jsonl", Path(folder) / "made.png"
-        track(model, park, PARK, tracks)
-        vidseg.render(park, tracks, made, style="blur-background,halo,trail,label", frame=60)
+        track(model, PARK, PARK_PROMPT, tracks)
+        vidseg.render(PARK, tracks, made, style="blur-background,halo,trail,label", frame=60)
         save("park-styled.jpg", read_image(made))
-        vidseg.render(park, tracks, made, style="pixelate,contour,label", frame=120, side_by_side=True, overwrite=True)
+        vidseg.render(PARK, tracks, made, style="pixelate,contour,label", frame=120, side_by_side=True, overwrite=True)
         save("park-pixelated.jpg", read_image(made))
         tracks = tracks.with_name("street.tracks.jsonl")
-        track(model, street, STREET, tracks)
+        track(model, street, STREET_PROMPT, tracks)
         vidseg.render(street, tracks, made, kind="sheet", overwrite=True)
         save("street-sheet.jpg", read_image(made))
 

@@ -1,23 +1,28 @@
-"""The challenge clips are what their families say, and their truth is exact. (Scores are printed by scripts/challenge/run.py.)"""
+"""The challenge clips are what their families say, and their truth is exact. (Scores are for scripts.challenge.run.)"""
 
-import sys
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import supervision as sv
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-import challenge_clips as clips  # noqa: E402
-
-from scripts.challenge.entries import delays, entry_table, partners, summary  # noqa: E402
-from scripts.challenge.families import FAMILIES  # noqa: E402
-from scripts.challenge.faulty_detector import FaultyDetector  # noqa: E402
-from scripts.challenge.pictures import GAP, LARGEST, LINE, TILE, numbers_of, worst_frames, write_strip, wrong  # noqa: E402
-from scripts.challenge.plan import (  # noqa: E402
+from scripts.challenge import clips
+from scripts.challenge.entries import delays, entry_table, partners, summary
+from scripts.challenge.families import FAMILIES
+from scripts.challenge.faulty_detector import FaultyDetector
+from scripts.challenge.pictures import (
+    GAP,
+    LARGEST,
+    LINE,
+    TILE,
+    numbers_of,
+    worst_frames,
+    write_strip,
+    wrong,
+)
+from scripts.challenge.plan import (
     HEIGHT,
     LEAST,
     WIDTH,
@@ -29,12 +34,14 @@ from scripts.challenge.plan import (  # noqa: E402
     wanted_only,
     write_plan,
 )
-from scripts.challenge.routes import ASPECT  # noqa: E402
-from scripts.demo_models.world.clips import RATE, truth_frame  # noqa: E402
-from scripts.demo_models.world.sprites import FONT, draw  # noqa: E402
-from vidseg.detection.base import best_score  # noqa: E402
-from vidseg.evaluation.metrics import compare  # noqa: E402
-from vidseg.tracks.file import TracksWriter, read_tracks  # noqa: E402
+from scripts.challenge.routes import ASPECT
+from scripts.demo_models.world.clips import RATE, tracks_header, truth_frame
+from scripts.demo_models.world.scene import draw
+from scripts.demo_models.world.sprites import FONT
+from scripts.detections import ids_of, masks_of, names_of, select
+from vidseg.detection.base import best_score
+from vidseg.evaluation.metrics import compare
+from vidseg.tracks.file import TracksWriter, read_tracks
 
 pytestmark = pytest.mark.skipif(not FONT.exists(), reason="the emoji font is not installed")
 
@@ -155,9 +162,9 @@ def test_truth_file(tmp_path):
     )
     write_plan(short, tmp_path / "clip.mp4", tmp_path / "clip.truth.jsonl")
     truth = list(read_tracks(tmp_path / "clip.truth.jsonl"))
-    assert [list(frame.detections.tracker_id) for frame in truth] == [[1, 2, 3], [1, 2, 3], [4, 5, 6], [1, 2, 3]]
+    assert [ids_of(frame.detections) for frame in truth] == [[1, 2, 3], [1, 2, 3], [4, 5, 6], [1, 2, 3]]
     for frame, (_, owner, shot) in zip(truth, play(short, HEIGHT, WIDTH)):
-        for place, (mask, name) in enumerate(zip(frame.detections.mask, frame.detections.data["class_name"])):
+        for place, (mask, name) in enumerate(zip(masks_of(frame.detections), names_of(frame.detections))):
             assert np.array_equal(mask, owner == place + 1) and name == shot.scene.sprites[place].name
 
 
@@ -219,10 +226,11 @@ def test_faults_withhold_and_invent():
         found = detector.detect(image, ["dog", "cat"])
         true = np.array([box.tolist() in real.tolist() for box in found.xyxy], bool)
         withheld, invented = withheld + 2 - true.sum(), invented + (~true).sum()
-        assert (np.diff(found.confidence) <= 0).all() and best_score(found) == pytest.approx(
-            found.confidence.max(initial=0)
-        )
-        assert [["dog", "cat"][i] for i in found.class_id] == list(found.data["class_name"])
+        scores = found.confidence
+        assert scores is not None and (np.diff(scores) <= 0).all()
+        assert best_score(found) == pytest.approx(scores.max(initial=0))
+        assert found.class_id is not None
+        assert [["dog", "cat"][i] for i in found.class_id] == names_of(found)
         false = found.xyxy[~true]
         assert (false >= 0).all() and (false <= (WIDTH, HEIGHT, WIDTH, HEIGHT)).all()
         if len(false):
@@ -233,28 +241,19 @@ def test_faults_withhold_and_invent():
 def test_faults_where_nothing_is_found():
     class Blind:
         def detect(self, image, phrases):
-            return Sure().detect(image, ["dog", "cat"])[[]]
+            return select(Sure().detect(image, ["dog", "cat"]), [False, False])
 
     detector = FaultyDetector(Blind(), 3)
     counts = [len(detector.detect(image, ["dog"])) for image in pictures(10)]
     assert 0 in counts and max(counts) > 0
 
 
-# -- how soon a result has what enters, and pictures of where it is worst ------------------------------------------------
+# -- how soon a result has what enters, and pictures of where it is worst ----------------------------------------------
 
 
 def tracks_file(path, *lives, frames=30):
-    """A tracks file of squares. lives: (id, its frames, x of its left side); a square is 40 pixels wide and high."""
-    header = {
-        "clip": "clip.mp4",
-        "width": WIDTH,
-        "height": HEIGHT,
-        "frame_rate": f"{RATE}/1",
-        "time_base": f"1/{RATE}",
-        "prompts": ["dog"],
-        "models": {},
-        "vidseg": "0",
-    }
+    """A tracks file of squares of 40 pixels. lives: (id, its frames, x of its left side)."""
+    header = tracks_header("clip.mp4", (WIDTH, HEIGHT), ["dog"], {})
     with TracksWriter(path, header) as tracks:
         for t in range(frames):
             owner = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -267,8 +266,11 @@ def tracks_file(path, *lives, frames=30):
 
 @pytest.fixture
 def frames(tmp_path):
-    """Truth and result: 1 is there and found, 2 enters on frame 10 and is written 3 frames late, 3 enters on frame 12 and
-    is written a frame early, 4 enters on frame 20 and is never found, though something of the result touches it."""
+    """Truth and result.
+
+    1 is there and found, 2 enters on frame 10 and is written 3 frames late, 3 enters on frame 12 and is written a frame
+    early, 4 enters on frame 20 and is never found, though something of the result touches it.
+    """
     truth = tracks_file(
         tmp_path / "truth.jsonl",
         (1, range(30), 0),
@@ -323,9 +325,9 @@ def test_what_is_wrong_on_a_frame(frames):
 
 
 def test_the_worst_frames_lie_apart(frames):
-    """Most objects are wrong from frame 25 on, then from 20 on and on frame 11: of each stretch one, five frames apart."""
+    """Most objects are wrong from frame 25 on, then from 20 on and on frame 11: one of each, five frames apart."""
     chosen = worst_frames(frames, partners(frames))
-    assert len(chosen) == 3 and (np.diff(chosen) >= 5).all() and 25 <= chosen[-1] and 11 in chosen
+    assert len(chosen) == 3 and (np.diff(chosen) >= 5).all() and chosen[-1] >= 25 and 11 in chosen
 
 
 def test_pictures(tmp_path):
@@ -337,7 +339,7 @@ def test_pictures(tmp_path):
     first = path.read_bytes()
     assert path.name == "twins-0.jpg" and len(first) <= LARGEST
     picture = cv2.imread(str(path))
-    assert picture.shape == (3 * (TILE[1] + 2 * LINE + GAP), 3 * (TILE[0] + GAP), 3)
+    assert picture is not None and picture.shape == (3 * (TILE[1] + 2 * LINE + GAP), 3 * (TILE[0] + GAP), 3)
     truth, ours, other = np.split(picture.astype(int), 3)
     assert abs(truth - ours)[2 * LINE + GAP :].max() > 60 and abs(truth - other)[2 * LINE + GAP :].mean() < 1
     assert write_strip(tmp_path / "pictures", challenge, results, "ours").read_bytes() == first

@@ -1,26 +1,29 @@
 """What can be tested of the Modal application without Modal's machines: its local entry point, and what it declares."""
 
-import importlib.util
+import importlib
 import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts/deploy/modal_app.py"
+from scripts.common import ROOT
+
+MODULE = "scripts.deploy.modal_app"
 
 
 def test_its_local_entry_point_serves_the_application(free_port):
     process = subprocess.Popen(
-        [sys.executable, SCRIPT, "--model", "demo", "--port", str(free_port)],
+        [sys.executable, "-m", MODULE, "--model", "demo", "--port", str(free_port)],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         env=environment(),
     )
     try:
+        assert process.stdout is not None
         assert "vidseg is ready with demo" in process.stdout.readline()
         with httpx.Client(base_url=f"http://127.0.0.1:{free_port}", transport=httpx.HTTPTransport(retries=5)) as client:
             assert client.post("/api/sessions").status_code == 401
@@ -33,9 +36,7 @@ def test_its_local_entry_point_serves_the_application(free_port):
 
 def test_what_it_declares():
     pytest.importorskip("modal", reason="modal is not installed: pip install modal")
-    spec = importlib.util.spec_from_file_location("modal_app", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = importlib.import_module(MODULE)
     assert module.app.name == "vidseg" and module.Web is not None
 
 

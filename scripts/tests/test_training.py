@@ -1,43 +1,40 @@
-"""What the demo SAM learns with: a batch can be learnt, what is exported is what the package loads, losses ask for the truth."""
+"""What the demo SAM learns with: a batch can be learnt and is loaded as exported, and losses ask for the truth."""
 
-import sys
-from pathlib import Path
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-import sam_clips  # noqa: E402
-import train_sam  # noqa: E402
-
-from scripts.demo_models.train.muon import Muon, orthogonal  # noqa: E402
-from scripts.demo_models.train.sam_loss import TrainingHeads, mask_loss, outline_error, soft_iou  # noqa: E402
-from scripts.demo_models.train.sam_stills import make_stills, run_stills  # noqa: E402
-from scripts.demo_models.world.sprites import FONT, all_sprites  # noqa: E402
-from vidseg.sam.build import build_sam  # noqa: E402
+from scripts.demo_models.train import sam_clips, sam_network
+from scripts.demo_models.train.muon import Muon, orthogonal
+from scripts.demo_models.train.sam_loss import TrainingHeads, mask_loss, outline_error, soft_iou
+from scripts.demo_models.train.sam_stills import make_stills, run_stills
+from scripts.demo_models.world.sprites import FONT, all_sprites
+from vidseg.sam.build import build_sam
 
 SIDE = 64
 
 
-def batches(rng):
-    """A clip and two stills of 64 pixels, and how to get the loss of each."""
-    clip = sam_clips.make_batch(rng, SIDE, 4, 1, 0.5)
+def lesson(kind: str, rng: np.random.Generator) -> Callable:
+    """How to get the loss of a clip, or of two stills, of 64 pixels."""
+    if kind == "clip":
+        clip = sam_clips.make_batch(rng, SIDE, 4, 1, 0.5)
+        return lambda model, heads: sam_clips.run_clip(model, heads, clip, 0.5, True)[0]
     stills = make_stills(rng, SIDE, 2, 1.5)
     stills["images"] = sam_clips.normalised(stills["images"])
-    return {
-        "clip": lambda *network: sam_clips.run_clip(*network, clip, 0.5, True)[0],
-        "stills": lambda *network: run_stills(*network, stills, np.random.default_rng(0))[0],
-    }
+    return lambda model, heads: run_stills(model, heads, stills, np.random.default_rng(0))[0]
 
 
 @pytest.mark.skipif(not FONT.exists(), reason="the emoji font is not installed")
 @pytest.mark.parametrize("kind", ["clip", "stills"])
 def test_a_batch_is_learnt_and_exported(kind, tmp_path):
     torch.manual_seed(0)
-    model, heads = train_sam.build().train(), TrainingHeads(128, 48, len(all_sprites()))
-    train_sam.set_image_size(model, SIDE)
-    loss_of, optimisers = batches(np.random.default_rng(3))[kind], train_sam.optimisers_of(model, heads)
+    model, heads = sam_network.build().train(), TrainingHeads(128, 48, len(all_sprites()))
+    sam_network.set_image_size(model, SIDE)
+    loss_of, optimisers = lesson(kind, np.random.default_rng(3)), sam_network.optimisers_of(model, heads)
     losses = []
     for _ in range(8):
         loss = loss_of(model, heads)
@@ -50,7 +47,7 @@ def test_a_batch_is_learnt_and_exported(kind, tmp_path):
             optimiser.step()
     assert losses[-1] < 0.8 * losses[0]
 
-    train_sam.export(model.state_dict(), tmp_path)
+    sam_network.export(model.state_dict(), tmp_path)
     loaded = build_sam(tmp_path).state_dict()
     assert all(torch.equal(value.half(), loaded[name].half()) for name, value in model.state_dict().items())
 
@@ -86,7 +83,7 @@ def square(side: float, cells: int = 32) -> torch.Tensor:
 def test_the_true_mask_costs_least(loss):
     truth = square(12)
     cost = {side: float(loss(20 * square(side) - 10, truth)) for side in (8, 10, 12, 14, 16)}
-    assert min(cost, key=cost.get) == 12
+    assert min(cost, key=lambda side: cost[side]) == 12
     assert cost[8] > cost[10] and cost[16] > cost[14]
 
 
@@ -96,4 +93,4 @@ def test_the_better_candidate_is_the_one_that_learns():
     loss, chosen = mask_loss(masks, torch.tensor([[0.9, 0.2, 0.9, 0.3]]), truth, 0.0)
     assert chosen.item() > 0.95
     loss.sum().backward()
-    assert torch.isfinite(masks.grad).all()
+    assert masks.grad is not None and torch.isfinite(masks.grad).all()

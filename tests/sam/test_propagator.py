@@ -58,21 +58,6 @@ PROMPTS = {
 }
 
 
-def add_to_stock(predictor, state, index, object_id, prompt):
-    if isinstance(prompt, MaskPrompt):
-        predictor.add_new_mask(state, index, object_id, prompt.mask)
-        return
-    points = prompt if isinstance(prompt, Points) else prompt.points
-    predictor.add_new_points_or_box(
-        state,
-        index,
-        object_id,
-        points=points and np.array(points.xy, np.float32),
-        labels=points and np.array(points.labels, np.int32),
-        box=prompt.xyxy if isinstance(prompt, Box) else None,
-    )
-
-
 @dataclass
 class Case:
     """Both networks, a clip for them, and what to point at in it."""
@@ -137,7 +122,7 @@ def test_one_object_equals_stock(pair, monkeypatch, kind, reverse):
     frames = moving_frames(network.image_size)
     order = range(FRAMES - 1, -1, -1) if reverse else range(FRAMES)
     state = stock.start(predictor, frames, HEIGHT, WIDTH, monkeypatch)
-    add_to_stock(predictor, state, order[0], 1, PROMPTS[kind])
+    stock.add_prompt(predictor, state, order[0], 1, PROMPTS[kind])
     stock.propagate(predictor, state, start_frame_idx=order[0], reverse=reverse)
 
     engine = Propagator(network)
@@ -170,7 +155,7 @@ def test_objects_that_come_and_go_equal_stock(case, monkeypatch):
     assert {t for i, t in results if i == 2} == set(range(13))
     for object_id, (begin, prompt) in case.arrivals.items():
         state = stock.start(case.predictor, case.frames, case.height, case.width, monkeypatch)
-        add_to_stock(case.predictor, state, begin, object_id, prompt)
+        stock.add_prompt(case.predictor, state, begin, object_id, prompt)
         stock.propagate(case.predictor, state, start_frame_idx=begin)
         for t in range(begin, 13 if object_id == 2 else FRAMES):
             part, row = results[object_id, t]
@@ -182,9 +167,9 @@ def test_correction_on_a_tracked_frame_equals_stock(case, monkeypatch, as_condit
     first, correction = case.clicks
     monkeypatch.setattr(case.predictor, "add_all_frames_to_correct_as_cond", as_conditioning)
     state = stock.start(case.predictor, case.frames, case.height, case.width, monkeypatch)
-    add_to_stock(case.predictor, state, 0, 1, first)
+    stock.add_prompt(case.predictor, state, 0, 1, first)
     stock.propagate(case.predictor, state, max_frame_num_to_track=6)
-    add_to_stock(case.predictor, state, 6, 1, correction)
+    stock.add_prompt(case.predictor, state, 6, 1, correction)
     engine = Propagator(case.network)
     for t in range(FRAMES):
         features = engine.embed_tensor(case.frames[t : t + 1], case.height, case.width)
@@ -202,8 +187,8 @@ def test_second_conditioning_frame_equals_stock(pair, monkeypatch):
     network, predictor = pair
     frames = moving_frames(network.image_size, seed=3)
     state = stock.start(predictor, frames, HEIGHT, WIDTH, monkeypatch)
-    add_to_stock(predictor, state, 0, 1, PROMPTS["box"])
-    add_to_stock(predictor, state, 10, 1, PROMPTS["mask"])
+    stock.add_prompt(predictor, state, 0, 1, PROMPTS["box"])
+    stock.add_prompt(predictor, state, 10, 1, PROMPTS["mask"])
     stock.propagate(predictor, state)
     engine = Propagator(network)
     for t in range(FRAMES):

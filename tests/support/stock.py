@@ -12,6 +12,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from vidseg.prompts.geometry import Box, MaskPrompt, Points
 from vidseg.sam.build import STOCK_OVERRIDES
 
 SMALL = Path(__file__).parents[2] / "vidseg/demo/sam/config.yaml"
@@ -29,7 +30,10 @@ def stock_predictor(config: Path, state: dict, vos_optimized: bool = False):
 
 
 def components(mask: torch.Tensor):
-    """`get_connected_components` of sam2 without its CUDA extension: labels and areas [B, 1, H, W], 0 outside."""
+    """`get_connected_components` of sam2 without its CUDA extension.
+
+    Returns labels and areas [B, 1, H, W], 0 outside `mask`.
+    """
     labels, areas = np.zeros(mask.shape, np.int32), np.zeros(mask.shape, np.int32)
     for i, plane in enumerate(mask[:, 0].cpu().numpy().astype(np.uint8)):
         _, labels[i, 0], stats, _ = cv2.connectedComponentsWithStats(plane, connectivity=8)
@@ -42,6 +46,22 @@ def start(predictor, frames: torch.Tensor, height: int, width: int, monkeypatch)
     monkeypatch.setattr(stock_misc, "get_connected_components", components)
     monkeypatch.setattr(stock_module, "load_video_frames", lambda **_: (frames, height, width))
     return predictor.init_state("unused")
+
+
+def add_prompt(predictor, state: dict, index: int, object_id: int, prompt: Box | Points | MaskPrompt) -> None:
+    """Point the predictor at one object on one frame."""
+    if isinstance(prompt, MaskPrompt):
+        predictor.add_new_mask(state, index, object_id, prompt.mask)
+        return
+    points = prompt if isinstance(prompt, Points) else prompt.points
+    predictor.add_new_points_or_box(
+        state,
+        index,
+        object_id,
+        points=points and np.array(points.xy, np.float32),
+        labels=points and np.array(points.labels, np.int32),
+        box=prompt.xyxy if isinstance(prompt, Box) else None,
+    )
 
 
 def propagate(predictor, state, **options) -> None:

@@ -1,7 +1,7 @@
 """Train the demo Grounding DINO from scratch on the made-up world, by elapsed time.
 
-    python -m scripts.demo_models.train.detector --minutes 80          # runs/detector, resumes by itself
-    python -m scripts.demo_models.train.detector --export-only         # the moving average of the latest checkpoint → vidseg/demo/detector
+    uv run python -m scripts.demo_models.train.detector --minutes 80      # into runs/detector; run again, it goes on
+    uv run python -m scripts.demo_models.train.detector --export-only     # the averaged weights → vidseg/demo/detector
 
 Phases (shares of the budget): the backbone alone as a classifier of sprites, then detection at growing sizes.
 SIGTERM saves a checkpoint and ends the run.
@@ -9,121 +9,99 @@ SIGTERM saves a checkpoint and ends the run.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 import os
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
+import click
 import cv2
 import numpy as np
 import torch
-from torchvision.ops import batched_nms
 
-from scripts.demo_models.train.detector_data import (
-    NAMES,
-    Painter,
-    batch_of,
-    encode_prompt,
-    feature_shapes,
-    stranger,
-    to_tensor,
-)
-from scripts.demo_models.train.detector_loss import WEIGHTS, corners, detection_loss, overlaps, probe_loss
+from scripts.common import ROOT
+from scripts.demo_models.train.detector_data import batch_of, to_tensor
+from scripts.demo_models.train.detector_loss import WEIGHTS, detection_loss, probe_loss
 from scripts.demo_models.train.detector_model import Probe, build_model, build_processor, projected_features
+from scripts.demo_models.train.detector_pictures import Painter, feature_shapes
+from scripts.demo_models.train.detector_schedule import PHASES, RATE, SIZES, phase_at, rate_at, shape_of
+from scripts.demo_models.train.detector_score import evaluate
+from scripts.demo_models.train.progress import Interval, Log, Means
 
-HERE = Path(__file__).resolve().parent
-LOG = HERE / "logs" / "detector.jsonl"
-# Short side: batch, sprite sizes (shares of the short side). Small pictures with big sprites teach the words cheaply;
-# boxes have to be learnt at the size that is used, as they do not carry over.
-SIZES = {112: (16, (0.22, 0.90)), 168: (16, (0.15, 0.65)), 224: (12, (0.12, 0.55))}
-# name, end (share of the budget), how often each short side is drawn
-PHASES = (
-    ("sprites", 0.16, {112: 1.0}),
-    ("detect", 0.47, {112: 1.0}),
-    ("detect", 0.72, {112: 0.3, 168: 0.35, 224: 0.35}),
-    ("detect", 1.00, {168: 0.25, 224: 0.75}),
-)
-ASPECTS = ((1, 1), (1, 1.333), (1, 1.777), (1, 1.777), (1.333, 1))  # height, width in short sides
-RATE, DECAY, SMOOTHING, CLIP = 6e-4, 0.02, 0.998, 5.0
+DECAY, SMOOTHING, CLIP = 0.02, 0.998, 5.0
 
 
-def shape_of(short: int, rng) -> tuple[int, int]:
-    """A picture size: those that a processor makes at full size, simple ones that fill Swin's windows at small sizes."""
-    if short < 160:
-        return short, short * int(rng.integers(1, 3))
-    high, wide = ASPECTS[rng.integers(len(ASPECTS))]
-    return round(short * high), int(short * wide)
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a training run is told.
+
+    Attributes:
+        out: folder of the checkpoint and the log.
+        minutes: training time in all, over every resumed run.
+        seed: of pictures and start values.
+        device: "cpu" or "cuda".
+        bf16: whether to use bfloat16 autocast.
+    """
+
+    out: Path
+    minutes: float
+    seed: int
+    device: str
+    bf16: bool
 
 
 class Trainer:
-    def __init__(self, args):
-        torch.manual_seed(args.seed)
-        self.args, self.device = args, torch.device(args.device)
-        self.model, self.probe = build_model().to(self.device), Probe().to(self.device)
+    """The network with all that training it needs.
+
+    Args:
+        run: what it is told.
+
+    Attributes:
+        model: the network.
+        average: the moving average of its weights, which is what is exported.
+        elapsed: seconds of training so far.
+        step: number of steps so far.
+    """
+
+    def __init__(self, run: Run):
+        torch.manual_seed(run.seed)
+        self.run, self.device = run, torch.device(run.device)
+        self.model: Any = build_model().to(run.device)
+        self.probe = Probe().to(run.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        decayed = [p for m in (self.model, self.probe) for p in m.parameters() if p.ndim > 1]
-        plain = [p for m in (self.model, self.probe) for p in m.parameters() if p.ndim <= 1]
-        self.optimiser = torch.optim.AdamW(
-            [dict(params=decayed, weight_decay=DECAY), dict(params=plain, weight_decay=0.0)],
-            lr=RATE,
-            betas=(0.9, 0.98),
-            fused=True,
-        )
-        self.rng = np.random.default_rng(args.seed)
+        members = [p for m in (self.model, self.probe) for p in m.parameters()]
+        groups = [
+            {"params": [p for p in members if p.ndim > 1], "weight_decay": DECAY},
+            {"params": [p for p in members if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.98), fused=True)
+        self.rng = np.random.default_rng(run.seed)
         self.painter = Painter(self.rng)
-        self.elapsed, self.step, self.skipped = 0.0, 0, 0
-        self.phase_steps = 0
-        self.maps: list[torch.Tensor] = [None] * 3
+        self.elapsed, self.step, self.phase_steps, self.skipped = 0.0, 0, 0, 0
+        self.maps: list[torch.Tensor] = [torch.empty(0)] * 3
         for i, project in enumerate(self.model.model.input_proj_vision):
-            project.register_forward_hook(lambda _m, _i, out, i=i: self.maps.__setitem__(i, out))
+            project.register_forward_hook(lambda _module, _inputs, out, i=i: self.maps.__setitem__(i, out))
 
-    # -- one step ----------------------------------------------------------------------------------------------------
+    @property
+    def share(self) -> float:
+        """Of the budget that is spent."""
+        return self.elapsed / (self.run.minutes * 60)
 
-    def phase(self) -> int:
-        share = self.elapsed / (self.args.minutes * 60)
-        return next((i for i, p in enumerate(PHASES) if share < p[1]), len(PHASES) - 1)
-
+    @property
     def rate(self) -> float:
-        share = min(self.elapsed / (self.args.minutes * 60), 1.0)
-        first = min(1.0, (self.phase_steps + 1) / 100)
-        return RATE * first * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * share)))
+        """The learning rate now."""
+        return rate_at(self.share, self.phase_steps)
 
-    def train_step(self, index: int) -> dict:
-        name, _, mix = PHASES[index]
-        short = int(self.rng.choice(list(mix), p=list(mix.values())))
-        count, sizes = SIZES[short]
-        height, width = shape_of(short, self.rng)
-        cast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.bf16)
+    def train_step(self, index: int) -> dict[str, float]:
+        """One step in a phase. Returns its figures."""
+        phase = PHASES[index]
+        short = int(self.rng.choice(list(phase.mix), p=list(phase.mix.values())))
+        loss, figures = self._detection(short) if phase.detects else self._sprites(short)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
-        if name == "sprites":
-            pictures = [self.painter.paint(height, width, sizes, any_sprite=True) for _ in range(2 * count)]
-            pixels = to_tensor([p.image for p in pictures]).to(self.device)
-            cells = [
-                torch.from_numpy(np.stack([p.cells[i] for p in pictures])).flatten(1).to(self.device) for i in range(3)
-            ]
-            with cast:
-                scores = self.probe(projected_features(self.model, pixels))
-            loss, hits = probe_loss(scores, cells)
-            parts = dict(hits=hits)
-        else:
-            batch = batch_of(self.painter, self.rng, count, height, width, sizes)
-            batch = {
-                k: [v.to(self.device) for v in b] if isinstance(b, list) else b.to(self.device)
-                for k, b in batch.items()
-            }
-            with cast:
-                outputs = self.model(pixel_values=batch["pixels"], input_ids=batch["ids"], attention_mask=batch["mask"])
-                scores = self.probe(self.maps)
-            loss, parts = detection_loss(self.model, outputs, batch, feature_shapes(height, width))
-            extra, hits = probe_loss(scores, batch["cells"])
-            loss, parts = loss + WEIGHTS["probe"] * extra, dict(parts, hits=hits)
+            group["lr"] = self.rate
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         members = [p for g in self.optimiser.param_groups for p in g["params"] if p.grad is not None]
@@ -132,34 +110,57 @@ class Trainer:
             self.optimiser.step()
             keep = min(SMOOTHING, (1 + self.step) / (10 + self.step))
             with torch.no_grad():
-                torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
+                for mean, value in zip(self.average.parameters(), self.model.parameters()):
+                    mean.lerp_(value, 1 - keep)
         else:
             self.skipped += 1
         self.step += 1
         self.phase_steps += 1
-        return dict(parts, loss=float(loss.detach()), norm=float(norm))
+        return {**figures, "loss": float(loss.detach()), "norm": float(norm)}
 
-    # -- checkpoint --------------------------------------------------------------------------------------------------
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.run.bf16)
+
+    def _sprites(self, short: int) -> tuple[torch.Tensor, dict[str, float]]:
+        """Loss and figures of the backbone as a classifier of sprites."""
+        count, sizes = SIZES[short]
+        height, width = shape_of(short, self.rng)
+        pictures = [self.painter.paint(height, width, sizes, any_sprite=True) for _ in range(2 * count)]
+        pixels = to_tensor([p.image for p in pictures]).to(self.device)
+        cells = [np.stack([p.cells[level] for p in pictures]) for level in range(3)]
+        with self._autocast():
+            scores = self.probe(projected_features(self.model, pixels))
+        loss, hits = probe_loss(scores, [torch.from_numpy(each).flatten(1).to(self.device) for each in cells])
+        return loss, {"hits": hits}
+
+    def _detection(self, short: int) -> tuple[torch.Tensor, dict[str, float]]:
+        """Loss and figures of detection."""
+        count, sizes = SIZES[short]
+        height, width = shape_of(short, self.rng)
+        batch = {
+            key: [part.to(self.device) for part in value] if isinstance(value, list) else value.to(self.device)
+            for key, value in batch_of(self.painter, self.rng, count, height, width, sizes).items()
+        }
+        with self._autocast():
+            outputs = self.model(pixel_values=batch["pixels"], input_ids=batch["ids"], attention_mask=batch["mask"])
+            scores = self.probe(self.maps)
+        loss, parts = detection_loss(self.model, outputs, batch, feature_shapes(height, width))
+        extra, hits = probe_loss(scores, batch["cells"])
+        return loss + WEIGHTS["probe"] * extra, {**parts, "hits": hits}
 
     def save(self) -> None:
-        state = dict(
-            model=self.model.state_dict(),
-            average=self.average.state_dict(),
-            probe=self.probe.state_dict(),
-            optimiser=self.optimiser.state_dict(),
-            elapsed=self.elapsed,
-            step=self.step,
-            phase_steps=self.phase_steps,
-            rng=self.rng.bit_generator.state,
-            torch_rng=torch.get_rng_state(),
-        )
-        path = Path(self.args.out) / "checkpoint.pt"
+        """Write the checkpoint."""
+        state = {name: getattr(self, name).state_dict() for name in ("model", "average", "probe", "optimiser")}
+        state |= {name: getattr(self, name) for name in ("elapsed", "step", "phase_steps")}
+        state |= {"rng": self.rng.bit_generator.state, "torch_rng": torch.get_rng_state()}
+        path = self.run.out / "checkpoint.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(state, path.with_suffix(".tmp"))
-        os.replace(path.with_suffix(".tmp"), path)
+        path.with_suffix(".tmp").replace(path)
 
     def load(self) -> bool:
-        path = Path(self.args.out) / "checkpoint.pt"
+        """Go on from the checkpoint. Returns whether there is one."""
+        path = self.run.out / "checkpoint.pt"
         if not path.exists():
             return False
         state = torch.load(path, map_location=self.device, weights_only=False)
@@ -172,157 +173,74 @@ class Trainer:
         torch.set_rng_state(state["torch_rng"].cpu())
         return True
 
-    def export(self, folder: str) -> None:
+    def export(self, folder: Path) -> None:
         """The moving average in half precision, as transformers' from_pretrained expects it."""
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        model = copy.deepcopy(self.average).half()
-        model.save_pretrained(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        copy.deepcopy(self.average).half().save_pretrained(folder)
         build_processor().save_pretrained(folder)
 
-    # -- the run -----------------------------------------------------------------------------------------------------
-
-    def run(self) -> None:
-        args, budget = self.args, self.args.minutes * 60
-        resumed = self.load()
-        log(
-            dict(
-                event="start",
-                resumed=resumed,
-                elapsed=round(self.elapsed),
-                step=self.step,
-                minutes=args.minutes,
-                seed=args.seed,
-                bf16=args.bf16,
-            )
+    def train(self) -> bool:
+        """Train until the budget is spent or SIGTERM comes. Returns whether the budget is spent."""
+        resumed, log, means = self.load(), Log(self.run.out), Means()
+        log.write(
+            event="start",
+            resumed=resumed,
+            **self._place(),
+            seed=self.run.seed,
+            bf16=self.run.bf16,
+            budget=self.run.minutes,
         )
-        clock = time.perf_counter()
-        marks = dict(log=self.elapsed, save=self.elapsed, test=self.elapsed)
-        sums, seen, current = {}, 0, self.phase()
-        stop = []
+        to_log, to_save, to_test = (Interval(seconds, self.elapsed) for seconds in (30, 180, 360))
+        current, stop, clock = phase_at(self.share), [], time.perf_counter()
         signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
-        while not stop and self.elapsed < budget:
-            if self.phase() != current:
-                current, self.phase_steps = (
-                    self.phase(),
-                    0 if current == 0 else self.phase_steps,
-                )  # warm up the new heads
-            parts = self.train_step(current)
+        while not stop and self.share < 1:
+            if phase_at(self.share) != current:  # warm up the new heads
+                self.phase_steps = 0 if current == 0 else self.phase_steps
+                current = phase_at(self.share)
+            means.add(self.train_step(current))
             now = time.perf_counter()
             self.elapsed, clock = self.elapsed + now - clock, now
-            for key, value in parts.items():
-                sums[key] = sums.get(key, 0.0) + value
-            seen += 1
-            if self.elapsed - marks["log"] >= 30:
-                log(
-                    dict(
-                        elapsed=round(self.elapsed),
-                        phase=current,
-                        step=self.step,
-                        rate=round(self.rate(), 6),
-                        skipped=self.skipped,
-                        **{k: round(v / seen, 4) for k, v in sums.items()},
-                    )
-                )
-                sums, seen, marks["log"] = {}, 0, self.elapsed
-            if self.elapsed - marks["save"] >= 180:
+            if to_log.due(self.elapsed):
+                rate = round(self.rate, 6)
+                log.write(**self._place(), phase=current, rate=rate, skipped=self.skipped, **means.take())
+            if to_save.due(self.elapsed):
                 self.save()
-                marks["save"] = self.elapsed
-            if self.elapsed - marks["test"] >= 360:
-                if PHASES[current][0] == "detect":
-                    log(
-                        dict(
-                            event="evaluation",
-                            elapsed=round(self.elapsed),
-                            step=self.step,
-                            **evaluate(self.average, self.device),
-                        )
-                    )
-                marks["test"] = self.elapsed
+            if to_test.due(self.elapsed) and PHASES[current].detects:
+                log.write(event="evaluation", **self._place(), **evaluate(self.average, self.device))
         self.save()
         if stop:
-            return log(dict(event="stopped", elapsed=round(self.elapsed), step=self.step))
-        log(dict(event="end", elapsed=round(self.elapsed), step=self.step, **evaluate(self.average, self.device, 200)))
-        if args.export:
-            self.export(args.export)
+            log.write(event="stopped", **self._place())
+        else:
+            log.write(event="end", **self._place(), **evaluate(self.average, self.device, 200))
+        return not stop
+
+    def _place(self) -> dict[str, float]:
+        return {"elapsed": round(self.elapsed), "step": self.step}
 
 
-@torch.no_grad()
-def evaluate(model, device, count: int = 60, threshold: float = 0.3, seed: int = 987, strangers: bool = False) -> dict:
-    """Recall and precision at IoU 0.5 on fixed pictures; each prompt asks for the names present and three absent ones."""
-    model.eval()
-    rng = np.random.default_rng(seed)
-    painter = Painter(rng, pool=1, renew=1.0)
-    hits = found = wanted = 0
-    for _ in range(count):
-        height, width = shape_of(224, rng)
-        picture = painter.paint(height, width, dense=False)
-        present = list(dict.fromkeys(n for n in picture.names if n))
-        absent = [n for n in NAMES if n not in picture.names + picture.ignored_names]
-        phrases = present + [absent[i] for i in rng.permutation(len(absent))[:3]]
-        if strangers:
-            phrases += [stranger(rng, held_out=True), stranger(rng, held_out=True)]
-        ids, spans = encode_prompt(phrases)
-        ids = torch.tensor([ids], device=device)
-        outputs = model(
-            pixel_values=to_tensor([picture.image]).to(device), input_ids=ids, attention_mask=torch.ones_like(ids)
-        )
-        prob = outputs.logits[0].float().sigmoid().cpu()
-        scores, kinds = torch.stack([prob[:, a:b].amax(-1) for a, b in spans], -1).max(-1)
-        boxes = outputs.pred_boxes[0].float().cpu() * torch.tensor([width, height, width, height])
-        keep = scores > threshold
-        scores, kinds, boxes = scores[keep], kinds[keep], boxes[keep]
-        order = batched_nms(corners(boxes), scores, kinds, 0.6)
-        truth = [(i, n) for i, n in enumerate(picture.names) if n]
-        centred = torch.from_numpy(
-            np.concatenate(
-                [(picture.boxes[:, :2] + picture.boxes[:, 2:]) / 2, picture.boxes[:, 2:] - picture.boxes[:, :2]], 1
-            )
-        )
-        hidden = torch.from_numpy(picture.ignored)
-        hidden = torch.cat([(hidden[:, :2] + hidden[:, 2:]) / 2, hidden[:, 2:] - hidden[:, :2]], 1)
-        free = dict(truth)
-        wanted += len(truth)
-        for q in order.tolist():
-            name = phrases[int(kinds[q])]
-            match = [(float(overlaps(boxes[q], centred[i])[0]), i) for i, n in free.items() if n == name]
-            if match and max(match)[0] >= 0.5:
-                hits, found = hits + 1, found + 1
-                del free[max(match)[1]]
-            elif not any(overlaps(boxes[q], h)[0] > 0.3 and n == name for h, n in zip(hidden, picture.ignored_names)):
-                found += 1
-    return dict(recall=round(hits / max(wanted, 1), 4), precision=round(hits / max(found, 1), 4), wanted=wanted)
-
-
-def log(record: dict) -> None:
-    LOG.parent.mkdir(exist_ok=True)
-    if not os.environ.get("NO_LOG"):
-        with LOG.open("a") as file:
-            file.write(json.dumps(record) + "\n")
-    print(json.dumps(record), flush=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", default="runs/detector", help="folder of the checkpoint")
-    parser.add_argument("--minutes", type=float, default=80.0, help="training time in all, over every resumed run")
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=False, help="bfloat16 autocast")
-    parser.add_argument("--export", default=str(HERE.parent / "vidseg" / "demo" / "detector"))
-    parser.add_argument("--export-only", action="store_true", help="export the latest checkpoint and score it")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=ROOT / "runs/detector", help="Checkpoint and log.")
+@click.option("--minutes", default=80.0, show_default=True, help="Training time in all, over every resumed run.")
+@click.option("--seed", default=7, show_default=True)
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--threads", default=1, show_default=True)
+@click.option("--bf16/--no-bf16", default=False, help="bfloat16 autocast.")
+@click.option("--export", type=click.Path(path_type=Path), default=ROOT / "vidseg/demo/detector", help="Folder.")
+@click.option("--export-only", is_flag=True, help="Export the averaged weights of the latest checkpoint.")
+def main(
+    out: Path, minutes: float, seed: int, device: str, threads: int, bf16: bool, export: Path, export_only: bool
+) -> None:
+    """Train the demo Grounding DINO from scratch on the made-up world, by elapsed time, and export it."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # the focal loss of sure negatives is denormal, and those are slow
-    cv2.setNumThreads(args.threads)
-    trainer = Trainer(args)
-    if args.export_only:
-        if not trainer.load():
-            parser.error(f"no checkpoint in {args.out}")
-        trainer.export(args.export)
-        print(f"exported step {trainer.step}, {trainer.elapsed / 60:.0f} min, to {args.export}")
-        return
-    trainer.run()
+    cv2.setNumThreads(threads)
+    trainer = Trainer(Run(out=out, minutes=minutes, seed=seed, device=device, bf16=bf16))
+    if export_only and not trainer.load():
+        raise click.UsageError(f"no checkpoint in {out}")
+    if export_only or trainer.train():
+        trainer.export(export)
+        click.echo(f"exported step {trainer.step}, {trainer.elapsed / 60:.0f} min, to {export}")
 
 
 if __name__ == "__main__":

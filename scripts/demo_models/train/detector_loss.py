@@ -1,4 +1,4 @@
-"""The detector's training loss: Hungarian matching on every decoder layer, dense supervision of the encoder's proposals.
+"""The detector's loss: Hungarian matching on every decoder layer, dense supervision of the encoder's proposals.
 
 transformers' own loss leaves the two-stage head without a gradient and cannot take a prompt per image.
 """
@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 
-WEIGHTS = dict(focal=2.0, l1=5.0, giou=2.0, words=1.0, probe=0.5)
+WEIGHTS = {"focal": 2.0, "l1": 5.0, "giou": 2.0, "words": 1.0, "probe": 0.5}
 TOKENS_PER_OBJECT = 6
 ANCHORS = (0.14, 0.28, 0.56)  # the object size (as a share of the picture) that each feature level suits best
 
 
 def corners(boxes: torch.Tensor) -> torch.Tensor:
+    """Boxes [..., 4] cxcywh as xyxy."""
     centre, half = boxes[..., :2], boxes[..., 2:] / 2
     return torch.cat([centre - half, centre + half], -1)
 
@@ -31,6 +32,7 @@ def overlaps(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
 
 
 def focal(logits: torch.Tensor, target: torch.Tensor, alpha: float = 0.25, gamma: float = 2.0) -> torch.Tensor:
+    """Focal loss, element by element."""
     prob = logits.sigmoid()
     raw = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     missed = prob * (1 - target) + (1 - prob) * target
@@ -75,7 +77,7 @@ def pair_losses(logits, boxes, pairs, batch, mask, weight_free: torch.Tensor) ->
     target = torch.zeros_like(logits)
     weight = weight_free.clone()
     zero = logits.sum() * 0
-    out = dict(l1=zero, giou=zero, words=zero)
+    out = {"l1": zero, "giou": zero, "words": zero}
     if picks:
         image, query = (
             torch.tensor([p[0] for p in picks], device=device),
@@ -104,16 +106,21 @@ def near_ignored(boxes: torch.Tensor, ignored: list[torch.Tensor], limit: float 
     return out
 
 
-@torch.no_grad()
-def assign_cells(batch, shapes) -> list[tuple]:
-    """For every image the encoder tokens that shall propose each box: the nearest few of the level that suits its size."""
-    centres, level = [], []
-    for i, (h, w) in enumerate(shapes):
+def cell_centres(shapes) -> torch.Tensor:
+    """x, y [cells, 2] in 0..1 of the middle of every cell, level by level."""
+    centres = []
+    for h, w in shapes:
         ys, xs = torch.meshgrid((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w, indexing="ij")
         centres.append(torch.stack([xs, ys], -1).view(-1, 2))
-        level.append(torch.full((h * w,), ANCHORS[i]))
+    return torch.cat(centres)
+
+
+@torch.no_grad()
+def assign_cells(batch, shapes) -> list[tuple]:
+    """For every image the encoder tokens that shall propose each box: the nearest few of the level of its size."""
     device = batch["pixels"].device
-    centres, level = torch.cat(centres).to(device), torch.cat(level).to(device)
+    centres = cell_centres(shapes).to(device)
+    level = torch.cat([torch.full((h * w,), ANCHORS[i]) for i, (h, w) in enumerate(shapes)]).to(device)
     inside_picture = ((centres > 0.01) & (centres < 0.99)).all(-1)
     pairs = []
     for boxes in batch["boxes"]:
@@ -141,11 +148,8 @@ def assign_cells(batch, shapes) -> list[tuple]:
 
 @torch.no_grad()
 def cells_in_ignored(batch, shapes) -> torch.Tensor:
-    centres = []
-    for h, w in shapes:
-        ys, xs = torch.meshgrid((torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w, indexing="ij")
-        centres.append(torch.stack([xs, ys], -1).view(-1, 2))
-    centres = torch.cat(centres).to(batch["pixels"].device)
+    """[B, cells] true where the middle of a cell lies on a sprite that is too hidden to be asked for."""
+    centres = cell_centres(shapes).to(batch["pixels"].device)
     out = torch.zeros(len(batch["boxes"]), len(centres), dtype=torch.bool, device=centres.device)
     for i, hidden in enumerate(batch["ignored"]):
         if len(hidden):
@@ -155,9 +159,9 @@ def cells_in_ignored(batch, shapes) -> torch.Tensor:
 
 def probe_loss(scores: list[torch.Tensor], cells: list[torch.Tensor]) -> tuple[torch.Tensor, float]:
     """Cross-entropy of the dense sprite classifier; background cells count a quarter. Also the hit rate on sprites."""
-    total, hits, seen = 0.0, 0, 0
-    for score, cell in zip(scores, cells):
-        score, cell = score.float().flatten(0, 1), cell.flatten()
+    total, hits, seen = torch.zeros((), device=scores[0].device), 0, 0
+    for level_scores, level_cells in zip(scores, cells):
+        score, cell = level_scores.float().flatten(0, 1), level_cells.flatten()
         nothing = score.shape[-1] - 1
         weight = torch.where(cell < 0, 0.0, torch.where(cell == nothing, 0.25, 1.0))
         loss = F.cross_entropy(score, cell.clamp(min=0), reduction="none")
@@ -174,7 +178,7 @@ def detection_loss(model, outputs, batch, shapes) -> tuple[torch.Tensor, dict]:
     length = mask.shape[1]
     parts: dict[str, torch.Tensor] = {}
 
-    def add(prefix, losses, share):
+    def add(prefix: str, losses: dict[str, torch.Tensor], share: float) -> None:
         for key, value in losses.items():
             parts[prefix + key] = parts.get(prefix + key, 0.0) + value * share
 
@@ -194,5 +198,7 @@ def detection_loss(model, outputs, batch, shapes) -> tuple[torch.Tensor, dict]:
     free = torch.where(cells_in_ignored(batch, shapes), 0.0, 1.0)
     boxes = outputs.enc_outputs_coord_logits.float().clamp(-12, 12).sigmoid()
     add("enc_", pair_losses(logits, boxes, pairs, batch, mask, free), 1.0)
-    total = sum(value * WEIGHTS[key.removeprefix("enc_")] for key, value in parts.items())
+    total = torch.zeros((), device=mask.device)
+    for key, value in parts.items():
+        total = total + value * WEIGHTS[key.removeprefix("enc_")]
     return total, {key: float(value.detach()) for key, value in parts.items()}

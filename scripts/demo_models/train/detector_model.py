@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,7 +36,8 @@ def vocabulary() -> dict[str, int]:
     return words
 
 
-def build_processor():
+def build_processor() -> Any:
+    """The tokenizer and the image processor."""
     from transformers import BertTokenizer, GroundingDinoImageProcessor, GroundingDinoProcessor
 
     tokenizer = BertTokenizer(vocab=vocabulary(), do_lower_case=True, model_max_length=256)
@@ -43,7 +45,8 @@ def build_processor():
     return GroundingDinoProcessor(images, tokenizer)
 
 
-def build_config():
+def build_config() -> Any:
+    """Grounding DINO in small."""
     from transformers import BertConfig, GroundingDinoConfig, SwinConfig
 
     swin = SwinConfig(
@@ -53,7 +56,7 @@ def build_config():
         depths=[2, 2, 2],
         num_heads=[2, 4, 8],
         window_size=7,
-        out_indices=[2, 3],
+        out_indices=[2, 3],  # pyright: ignore[reportCallIssue]  # accepted by its base class, which takes any keyword
         drop_path_rate=0.0,
         initializer_range=0.05,
     )
@@ -87,10 +90,14 @@ def build_config():
 
 
 class WindowAttention(torch.autograd.Function):
-    """Swin's window attention with products laid out as a CPU likes them: twice as fast as autograd's own, same numbers."""
+    """Swin's window attention with products laid out as a CPU likes them.
+
+    Twice as fast as autograd's own, with the same numbers.
+    """
 
     @staticmethod
     def forward(ctx, query, key, value, mask, scaling):
+        """Query, key, value [windows, heads, tokens, C], mask added to the scores."""
         heads = query.shape[:2]
         q, k, v = (x.reshape(-1, *x.shape[2:]).contiguous() for x in (query, key, value))
         scores = torch.bmm(q, k.transpose(1, 2).contiguous()).mul_(scaling).view(*heads, q.shape[1], k.shape[1])
@@ -101,6 +108,7 @@ class WindowAttention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
+        """Gradients of all tensors."""
         q, k, v, weights = ctx.saved_tensors
         scaling, heads, mask_shape = ctx.rest
         shape = (*heads, *q.shape[1:])
@@ -113,16 +121,18 @@ class WindowAttention(torch.autograd.Function):
         return grad_q.view(shape), grad_k.view(shape), grad_v.view(shape), grad_mask, None
 
 
-def window_attention(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **_):
+def window_attention(_module, query, key, value, attention_mask, scaling=None, **_):
+    """`WindowAttention` as transformers calls an attention."""
     with torch.autocast(query.device.type, enabled=False):
         out = WindowAttention.apply(query.float(), key.float(), value.float(), attention_mask.float(), scaling)
     return out.transpose(1, 2).contiguous(), None
 
 
-def build_model():
+def build_model() -> Any:
+    """The network with its start values, and an attention that trains faster on a CPU."""
     from transformers import AttentionInterface, GroundingDinoForObjectDetection
 
-    model = GroundingDinoForObjectDetection(build_config())
+    model: Any = GroundingDinoForObjectDetection(build_config())
     AttentionInterface.register("vidseg_training", window_attention)
     model.model.backbone.conv_encoder.model.config._attn_implementation = "vidseg_training"
     inner = model.model
@@ -148,6 +158,7 @@ class Probe(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(width, len(all_sprites()) + 1) for _ in range(levels))
 
     def forward(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Scores [N, cells, classes] of each level."""
         return [head(m.flatten(2).transpose(1, 2)) for head, m in zip(self.heads, maps)]
 
 
@@ -160,10 +171,12 @@ def projected_features(model, pixels: torch.Tensor) -> list[torch.Tensor]:
 
 
 @lru_cache(maxsize=1)
-def tokenizer():
+def tokenizer() -> Any:
+    """The processor's."""
     return build_processor().tokenizer
 
 
 @lru_cache(maxsize=20000)
 def phrase_ids(phrase: str) -> tuple[int, ...]:
+    """Token ids of a phrase."""
     return tuple(tokenizer()(phrase, add_special_tokens=False).input_ids)

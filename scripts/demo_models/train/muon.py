@@ -9,16 +9,24 @@ from torch import Tensor
 
 
 class Muon(torch.optim.Optimizer):
-    """For matrices inside a network. The size of a step is scaled to that of AdamW, so that both take one learning rate.
+    """For matrices inside a network. A step is scaled to the size of one of AdamW, so that both take one learning rate.
 
-    torch has a Muon as well, which multiplies in bfloat16: on a processor without it a step takes seconds.
+    `torch.optim.Muon` casts every matrix to bfloat16 before it multiplies: on a processor without bfloat16 a step takes
+    seconds.
+
+    Args:
+        matrices: what to optimise.
+        lr: learning rate.
+        momentum: share of the mean that is kept.
+        weight_decay: as of AdamW.
     """
 
     def __init__(self, matrices: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.05):
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # nobody passes a closure
+        """Take a step."""
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is None:

@@ -7,20 +7,33 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from scripts.demo_models.world.sprites import Scene, Sprite, all_sprites, background, draw, glide, sway, tinted
+from scripts.demo_models.world.backgrounds import background
+from scripts.demo_models.world.motion import glide, sway
+from scripts.demo_models.world.scene import Scene, as_jpeg, draw
+from scripts.demo_models.world.sprites import Sprite, all_sprites, tinted
 
 ASPECTS = (1.0, 1.0, 4 / 3, 16 / 9, 16 / 9, 16 / 9, 3 / 4, 9 / 16)  # SAM squeezes every picture into a square
 RECENT = 3  # recent memories that the demo SAM keeps (num_maskmem - 1)
 MIN_VISIBLE = 0.10  # a target of which less is visible gets neither "present" nor "absent" as its lesson
 
 
-@dataclass
+@dataclass(frozen=True)
 class TrainingClip:
-    images: np.ndarray  # [T, H, W, 3] uint8 RGB
-    masks: np.ndarray  # [T, O, H, W] bool, visible pixels of each target
-    visible: np.ndarray  # [T, O] float, share of the target that can be seen; 0 where it is absent
-    owners: np.ndarray  # [T, H, W] uint8, 0 or 1 + position of the sprite in `classes`
-    classes: np.ndarray  # [N] int, glyph of each sprite
+    """A short clip with some targets.
+
+    Attributes:
+        images: [T, H, W, 3] uint8 RGB.
+        masks: [T, O, H, W] bool, visible pixels of each target.
+        visible: [T, O] float, share of the target that can be seen; 0 where it is absent.
+        owners: [T, H, W] uint8, 0 or 1 + position of the sprite in `classes`.
+        classes: [N] int, glyph of each sprite.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    visible: np.ndarray
+    owners: np.ndarray
+    classes: np.ndarray
 
 
 def training_clip(
@@ -38,7 +51,10 @@ def training_clip(
             return clip
 
 
-def attempt(rng, size, frames, objects, jumping, zoom) -> TrainingClip | None:
+def attempt(
+    rng: np.random.Generator, size: int, frames: int, objects: int, jumping: bool, zoom: float
+) -> TrainingClip | None:
+    """A clip, if its targets are well visible on the first frame; see `training_clip`."""
     aspect = rng.choice(ASPECTS)
     count = int(rng.integers(objects, 6))  # a crowd would teach about covered shapes and little else
     sprites = [tinted(any_sprite(rng), rng) for _ in range(count)]
@@ -57,12 +73,12 @@ def attempt(rng, size, frames, objects, jumping, zoom) -> TrainingClip | None:
     for target in range(objects):
         if frames > 1 and rng.random() < (0.55 if frames > 4 else 0.35):
             hide(rng, sprites, poses, target, jumping)
-    sprites, poses = shuffled(rng, sprites, poses, objects)
+    sprites, poses = shuffled(rng, sprites, poses)
     scene = Scene(
         background(rng, aspect), [s for s, _ in sprites], poses, camera, aspect, float(rng.choice([0, 0.01, 0.03]))
     )
-    targets = [i for i, (_, target) in enumerate(sprites) if target is not None]
-    targets.sort(key=lambda i: sprites[i][1])
+    places = {target: place for place, (_, target) in enumerate(sprites)}
+    targets = [places[target] for target in range(objects)]
 
     images = np.empty((frames, size, size, 3), np.uint8)
     owners = np.empty((frames, size, size), np.uint8)
@@ -80,29 +96,29 @@ def attempt(rng, size, frames, objects, jumping, zoom) -> TrainingClip | None:
     return TrainingClip(images, masks, visible, owners, np.array([s.class_index for s, _ in sprites]))
 
 
-def any_sprite(rng) -> Sprite:
+def any_sprite(rng: np.random.Generator) -> Sprite:
     """Mostly one that has a name: those are what anybody will ask for."""
     named = [sprite for sprite in all_sprites() if sprite.name]
     pool = named if rng.random() < 0.5 else all_sprites()
     return pool[rng.integers(len(pool))]
 
 
-def sizes(rng, zoom: float) -> tuple[float, float]:
+def sizes(rng: np.random.Generator, zoom: float) -> tuple[float, float]:
     """Range for the size of a sprite, in picture heights; now and then something big."""
     return (0.5, 1.0) if rng.random() < 0.15 else (0.14 * zoom, min(1.0, 0.55 * zoom))
 
 
-def jumps(rng, frames: int, aspect: float, size: tuple[float, float]) -> np.ndarray:
+def jumps(rng: np.random.Generator, frames: int, aspect: float, size: tuple[float, float]) -> np.ndarray:
     """An independent place on every frame; size, angle and flip vary less."""
-    size = rng.uniform(*size) * rng.uniform(0.8, 1.25, frames)
+    lengths = rng.uniform(*size) * rng.uniform(0.8, 1.25, frames)
     angle = rng.normal(0, 10) + rng.normal(0, 12, frames)
     flip = rng.choice([-1.0, 1.0]) * np.where(rng.random(frames) < 0.15, -1, 1)
     return np.column_stack(
-        [rng.uniform(0.08, 0.92, frames) * aspect, rng.uniform(0.1, 0.9, frames), size, angle, flip, np.ones(frames)]
+        [rng.uniform(0.08, 0.92, frames) * aspect, rng.uniform(0.1, 0.9, frames), lengths, angle, flip, np.ones(frames)]
     ).astype(np.float32)
 
 
-def hide(rng, sprites: list[Sprite], poses: np.ndarray, target: int, jumping: bool) -> None:
+def hide(rng: np.random.Generator, sprites: list[Sprite], poses: np.ndarray, target: int, jumping: bool) -> None:
     """Take a target out of sight for some frames after the first: gone, or behind something bigger.
 
     The bigger thing is one of the other sprites; only its poses change, so nothing hints at what follows.
@@ -126,28 +142,33 @@ def hide(rng, sprites: list[Sprite], poses: np.ndarray, target: int, jumping: bo
         poses[start:stop, target, 0] += 10
 
 
-def shuffled(rng, sprites, poses, objects):
-    """Random painting order, but sprites used as covers (the last ones) tend to be in front."""
+def shuffled(
+    rng: np.random.Generator, sprites: list[Sprite], poses: np.ndarray
+) -> tuple[list[tuple[Sprite, int]], np.ndarray]:
+    """Random painting order, but sprites used as covers (the last ones) tend to be in front.
+
+    Returns:
+        Each sprite with its number (the first ones are the targets), and poses in the same order.
+    """
     order = np.arange(len(sprites))
     if rng.random() < 0.5:
         rng.shuffle(order)
-    tagged = [(sprite, i if i < objects else None) for i, sprite in enumerate(sprites)]
-    return [tagged[i] for i in order], np.ascontiguousarray(poses[:, order])
+    return [(sprites[i], int(i)) for i in order], np.ascontiguousarray(poses[:, order])
 
 
-def worn(rng, picture: np.ndarray) -> np.ndarray:
+def worn(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     """What a codec and a lens do to a picture."""
     if rng.random() < 0.4:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.9))
-    _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(45, 95))])
-    return cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    return as_jpeg(picture, int(rng.integers(45, 95)))
 
 
-def prompts(rng, kind: str, masks: np.ndarray):
+def prompts(rng: np.random.Generator, kind: str, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Prompts for targets on one frame.
 
     Args:
-        kind: "box" (corners moved by up to 5 % of its side) or "click" (a point inside, half of the time the innermost).
+        rng: what they are drawn from.
+        kind: "box" (corners moved by up to 5 % of its side) or "click" (a point inside, often the innermost).
         masks: [B, H, W] bool, none empty.
 
     Returns:
@@ -169,7 +190,7 @@ def prompts(rng, kind: str, masks: np.ndarray):
     return points, labels
 
 
-def click_in(rng, mask: np.ndarray) -> tuple[float, float]:
+def click_in(rng: np.random.Generator, mask: np.ndarray) -> tuple[float, float]:
     """x, y of a pixel of a mask: half of the time the one that is farthest from its border, where people click."""
     if rng.random() < 0.5:
         depth = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
@@ -178,4 +199,4 @@ def click_in(rng, mask: np.ndarray) -> tuple[float, float]:
         ys, xs = np.nonzero(mask)
         pick = rng.integers(len(ys))
         y, x = ys[pick], xs[pick]
-    return x + 0.5, y + 0.5
+    return float(x) + 0.5, float(y) + 0.5

@@ -38,6 +38,7 @@ def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def mask_iou(logits: Tensor, target: Tensor) -> Tensor:
+    """IoU [...] of masks, logits [..., H, W], with a target [..., H, W] in 0..1."""
     predicted, true = logits > 0, target > 0.5
     union = (predicted | true).sum((-2, -1))
     return (predicted & true).sum((-2, -1)) / union.clamp(min=1)
@@ -83,8 +84,14 @@ class TrainingHeads(nn.Module):
         self.fine_outline = nn.Linear(fine_dim, 4)
 
     def image_loss(self, features: Tensor, fine: Tensor, owners: Tensor, classes: list[Tensor]) -> Tensor:
-        """features [N, C, h, w] and fine features [N, 2h, 2w, C'] of N images; owners [N, H, W] int64 (0 none); classes:
-        glyphs a sprite, per image."""
+        """Loss of what the encoder sees in N images.
+
+        Args:
+            features: [N, C, h, w].
+            fine: [N, 2h, 2w, C'].
+            owners: [N, H, W] int64, 0 for none.
+            classes: the glyph of each sprite, for each image.
+        """
         table = torch.zeros(len(owners), 1 + max(len(c) for c in classes), dtype=torch.long, device=features.device)
         for i, glyphs in enumerate(classes):
             table[i, 1 : 1 + len(glyphs)] = glyphs + 1
@@ -100,13 +107,13 @@ class TrainingHeads(nn.Module):
         )
 
     def target_loss(self, features: Tensor, target: Tensor) -> Tensor:
-        """features [B, C, h, w] conditioned on memory; target [B, 4h, 4w]; returns [B]."""
+        """Loss [B] of features [B, C, h, w] conditioned on memory; target [B, 4h, 4w]."""
         logits = subcells(self.target, features.permute(0, 2, 3, 1))
         return balanced_bce(logits, target) + 0.5 * soft_iou(logits, target)
 
 
 def subcells(layer: nn.Linear, tokens: Tensor) -> Tensor:
-    """tokens [B, h, w, C] and a layer with k·k outputs → logits [B, k·h, k·w]."""
+    """Logits [B, k·h, k·w] of tokens [B, h, w, C] by a layer with k·k outputs."""
     return F.pixel_shuffle(layer(tokens).permute(0, 3, 1, 2), int(layer.out_features**0.5))[:, 0]
 
 
@@ -125,13 +132,14 @@ def glyph_loss(layer: nn.Linear, tokens: Tensor, owners: Tensor, table: Tensor) 
 
 
 def outline_loss(layer: nn.Linear, tokens: Tensor, owners: Tensor) -> Tensor:
+    """Cross-entropy of the share of each sub-cell that any sprite covers."""
     logits = subcells(layer, tokens)
     any_sprite = F.avg_pool2d((owners > 0).float()[:, None], owners.shape[-1] // logits.shape[-1])[:, 0]
     return F.binary_cross_entropy_with_logits(logits, any_sprite)
 
 
 def extents(owner: Tensor, owners: int) -> tuple[Tensor, Tensor]:
-    """For each cell of owner [N, h, w]: offset to its owner's centre and the owner's size [N, h, w, 4], and who has one."""
+    """For each cell of owner [N, h, w]: offset to its owner's centre and size [N, h, w, 4], and whether it has one."""
     count, height, width = owner.shape
     onehot = F.one_hot(owner, owners).float()  # N h w K
     ys = torch.linspace(0, 1, height, device=owner.device)[None, :, None, None]
