@@ -37,10 +37,10 @@ from vidseg.model import Model
 from vidseg.sam.propagator import Propagator
 
 HEIGHT, WIDTH = 720, 960  # of the clip: the detector reads it at 800 × 1066
-LOOPS = {  # redetect, and how many newcomers are found on the second look
+LOOPS = {  # redetect, and how many new objects the second detection run finds
     "no look": (None, 0),
     "nothing new": (1.0, 0),
-    "newcomer": (1.0, 1),
+    "new object": (1.0, 1),
 }
 
 
@@ -195,7 +195,8 @@ def one_round(model: Model, clip: Path, objects: int, costs: Costs) -> None:
     """Run all LOOPS through a clip at the same time, in turn, and note what they took."""
     turns, engine, real = Turns(list(LOOPS)), model.propagator(), model.detector
     detectors = {
-        name: Scripted(real, [places(objects), places(objects + newcomers)]) for name, (_, newcomers) in LOOPS.items()
+        name: Scripted(real, [places(objects), places(objects + new_objects)])
+        for name, (_, new_objects) in LOOPS.items()
     }
 
     def run(name: str) -> list[int]:
@@ -222,9 +223,9 @@ def one_round(model: Model, clip: Path, objects: int, costs: Costs) -> None:
     costs.frames += turns.seconds["no look"][1 + FULL_BANK :]
 
 
-def check(name: str, objects: int, newcomers: int, counts: Sequence[int], calls: int) -> None:
-    """That a loop did what it is timed for: all looks, and newcomers carried back to the frame after the first look."""
-    wanted = [objects] + [objects + newcomers] * RATE
+def check(name: str, objects: int, new_objects: int, counts: Sequence[int], calls: int) -> None:
+    """Check that a loop did what it is timed for: all runs, and new objects backfilled to the frame after the first."""
+    wanted = [objects] + [objects + new_objects] * RATE
     if list(counts) != wanted or calls != (1 if name == "no look" else 2):
         raise RuntimeError(
             f"{name!r} did not run as planned: {calls} calls of the detector, objects on its frames: {list(counts)}, "
@@ -240,7 +241,7 @@ def report(costs: Costs, objects: int) -> Iterator[str]:
     yield f"a call of the detector: {spread(costs.calls)}"
     looks = {
         "nothing new": "a look that finds nothing new",
-        "newcomer": f"a look that finds a newcomer, carried back over {RATE - 1} frames,",
+        "new object": f"a detection run that finds a new object, backfilled over {RATE - 1} frames,",
     }
     for name, what in looks.items():
         added = [

@@ -153,12 +153,12 @@ def test_candidates(desk, things):
 
 def test_what_the_user_points_at_is_not_denied(things):
     """The network may think that nothing is there: its object score is for objects that are carried along."""
-    doubtful = vidseg.load("demo", device="cpu")
+    denying = vidseg.load("demo", device="cpu")
     with torch.no_grad():
-        last_bias(doubtful._network.get_submodule("sam_mask_decoder.pred_obj_score_head")).fill_(-50.0)
-    tracked = next(iter(doubtful.track(DESK, boxes=[things["clock"][1]])))
+        last_bias(denying._network.get_submodule("sam_mask_decoder.pred_obj_score_head")).fill_(-50.0)
+    tracked = next(iter(denying.track(DESK, boxes=[things["clock"][1]])))
     assert len(tracked.detections) == 0  # or this would show nothing
-    found = doubtful.segment(DESK, boxes=[things["clock"][1]]).detections
+    found = denying.segment(DESK, boxes=[things["clock"][1]]).detections
     assert len(found) == 1 and iou(found.mask[0], things["clock"][0]) > 0.8
 
 

@@ -89,7 +89,7 @@ def test_few_images_lie_on_the_device(gpu):
         ready.send(image)
     assert len(ready._sent) == upload.IN_FLIGHT
     ready(many[0])
-    assert log.count("copy image 0") == 2  # had been let go
+    assert log.count("copy image 0") == 2  # had been dropped
 
 
 def test_the_next_frame_is_sent_while_the_one_before_is_worked_on(gpu):

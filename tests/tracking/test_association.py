@@ -84,7 +84,7 @@ def test_a_lost_track_goes_to_the_candidate_that_looks_most_like_it():
     lost = track(embeddings=[torch.tensor([1.0, 0.0])])
     stronger, same = Candidate(2, "dog", 0.9, columns(*RIGHT)), Candidate(3, "dog", 0.7, columns(*LEFT))
     found = associate([stronger, same], frozenset(), frame_with(), registry_of({1: lost}), features(0.5))
-    assert [(one.candidate.internal_id, one.track, one.recovered) for one in found.admitted] == [
+    assert [(one.candidate.internal_id, one.track, one.recovered) for one in found.outcomes] == [
         (3, 1, True),
         (2, 2, False),
     ]
@@ -93,22 +93,22 @@ def test_a_lost_track_goes_to_the_candidate_that_looks_most_like_it():
 def test_what_looks_like_no_lost_track_is_a_new_one():
     lost = track(embeddings=[torch.tensor([0.0, 1.0])])
     candidate = Candidate(2, "dog", 0.5, columns(*LEFT))
-    (one,) = associate([candidate], frozenset(), frame_with(), registry_of({1: lost}), features()).admitted
+    (one,) = associate([candidate], frozenset(), frame_with(), registry_of({1: lost}), features()).outcomes
     assert (one.track, one.confirmed) == (2, False)
     strong = Candidate(2, "dog", THRESHOLDS.strong_score, columns(*LEFT))
-    assert associate([strong], frozenset(), frame_with(), registry_of({1: lost}), features()).admitted[0].confirmed
+    assert associate([strong], frozenset(), frame_with(), registry_of({1: lost}), features()).outcomes[0].confirmed
 
 
 def test_without_another_detection_run_all_that_is_found_is_confirmed():
     candidate = Candidate(1, "dog", 0.36, columns(*LEFT))
     found = associate([candidate], frozenset(), frame_with(), registry_of({}), features(), will_redetect=False)
-    assert found.admitted[0].confirmed
+    assert found.outcomes[0].confirmed
 
 
 def test_a_second_name_for_something_in_view_is_evidence_for_that_name():
     registry, now = registry_of({1: track()}), frame_with({1: columns(0, 16)})
     candidate = Candidate(2, "cat", 0.9, columns(0, 17))
-    (one,) = associate([candidate], frozenset(), now, registry, features()).admitted
+    (one,) = associate([candidate], frozenset(), now, registry, features()).outcomes
     assert one.track is None and one.same_mask == (1,)
 
 
@@ -117,7 +117,7 @@ def test_a_mask_that_shows_a_part_is_prompted_anew(label, user_prompted, expecte
     registry, now = registry_of({1: track(user_prompted=user_prompted)}), frame_with({1: columns(0, 4)})
     candidate = Candidate(2, label, 0.9, columns(0, 16))
     found = associate([candidate], frozenset({1}), now, registry, features())
-    assert [one.track for one in found.reprompted] == expected and len(found.admitted) == 1 - len(expected)
+    assert [one.track for one in found.reprompted] == expected and len(found.outcomes) == 1 - len(expected)
 
 
 def test_a_tentative_track_that_is_not_detected_again_is_removed():
@@ -142,7 +142,7 @@ def test_deciding_changes_nothing():
     registry, now = registry_of(tracks), frame_with({1: columns(0, 4), 2: columns(20, 28)})
     candidates = [Candidate(3, "dog", 0.9, columns(0, 16)), Candidate(4, "cat", 0.9, columns(16, 19))]
     found = associate(candidates, frozenset({1, 2}), now, registry, features())
-    assert found.reprompted and found.removed and found.admitted
+    assert found.reprompted and found.removed and found.outcomes
     assert (
         set(registry.tracks) == {1, 2} and registry.tracks[1].score_sum == 1.0 and registry.state.labels == {1: "dog"}
     )

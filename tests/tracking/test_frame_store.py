@@ -29,7 +29,7 @@ def test_frames_that_were_not_tracked_have_nothing_and_leave_the_others():
     with FrameStack(HEIGHT, WIDTH) as stack:
         stack.push(frame(5, 1))
         stack.push(frame(3, 2))
-        assert stack.pop_at(2 / 24) is None  # the sweep ended before it came here
+        assert stack.pop_at(2 / 24) is None  # the pass ended before it came here
         assert stack.pop_at(3 / 24).index == 3
         assert stack.pop_at(4 / 24) is None
         assert stack.pop_at(6 / 24) is None  # frame 5 was passed over,

@@ -42,7 +42,7 @@ def spilled(weak=0.8):
 def test_a_small_mask_on_a_large_one(large, scores, expected):
     logits = {1: large, 2: SMALL}
     assert order(logits, dict(zip((1, 2), scores))) == expected
-    turned = {1: SMALL, 2: large}  # whoever comes first
+    turned = {1: SMALL, 2: large}  # whichever comes first
     assert order(turned, dict(zip((2, 1), scores))) == (
         {3 - i for i in expected[0]},
         [(3 - a, 3 - b) for a, b in expected[1]],

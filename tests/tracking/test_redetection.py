@@ -1,4 +1,4 @@
-"""Looking again: newcomers, lost objects, false alarms and cuts, with the demo pair on small clips put together here.
+"""Detection runs: new, lost and reappeared objects, false alarms and scene changes, on small clips made here.
 
 Animals and a ball are cut out of the park sample and moved over smooth backgrounds. Where a test is about what becomes
 of detections, a stand-in detector says what is found on which look.
@@ -153,7 +153,7 @@ def scripted(demo, shelf, encoded, monkeypatch):
 
 
 def watched(demo, monkeypatch, watch=lambda: None):
-    """What `watch()` gives at each look of the detector, from now on."""
+    """What `watch()` gives at each detection run, from now on."""
     seen, detect = [], demo.detector.detect
     monkeypatch.setattr(
         demo.detector, "detect", lambda image, phrases: (seen.append(watch()), detect(image, phrases))[1]
@@ -231,16 +231,16 @@ def test_what_is_taken_to_have_reappeared(demo, numbers):
     origin = Frame(4, 4 / RATE, 4, sky()) if numbers[0] else None
     options = TrackOptions(redetect=1.0)
     state = begin_pass(registry, options, RATE, origin)
-    sweep = PropagationPass(registry, demo.propagator(), None, options, state, reverse=origin is not None)
+    one_pass = PropagationPass(registry, demo.propagator(), None, options, state, reverse=origin is not None)
     for number, values in zip(numbers, scores):
         estimates = {i: MaskEstimate(torch.ones(2, 2), score) for i, score in values.items()}
-        sweep.state.pending.append(PendingFrame(Frame(number, number / RATE, number, sky()), estimates))
-    sweep.state.backfill_limit = sweep._position(sweep.state.pending[0].frame)
-    last = sweep.state.pending[-1]
-    assert sweep._reappeared(last, [1, 2, 3, 4]) == [1, 3]
-    assert sweep._reappeared(last, [2, 3]) == [3]
-    sweep.state.crossed = {3}
-    assert sweep._reappeared(last, [1, 2, 3, 4]) == [1]
+        one_pass.state.pending.append(PendingFrame(Frame(number, number / RATE, number, sky()), estimates))
+    one_pass.state.backfill_limit = one_pass._position(one_pass.state.pending[0].frame)
+    last = one_pass.state.pending[-1]
+    assert one_pass._reappeared(last, [1, 2, 3, 4]) == [1, 3]
+    assert one_pass._reappeared(last, [2, 3]) == [3]
+    one_pass.state.crossed = {3}
+    assert one_pass._reappeared(last, [1, 2, 3, 4]) == [1]
 
 
 class Returning:
@@ -554,7 +554,9 @@ def test_frames_are_pending_no_longer_for_false_alarms(scripted, passes, alarms)
 
 def test_frames_before_a_keyframe_wait_on_disk(scripted, passes):
     run = scripted({"dog": 0.8}, {"dog": 0.8}, {"dog": 0.8}, {"dog": 0.8}, keyframe=14, count=24)
-    waiting = {frame.index: (sum(len(sweep.state.pending) for sweep in passes), len(frame.detections)) for frame in run}
+    waiting = {
+        frame.index: (sum(len(one_pass.state.pending) for one_pass in passes), len(frame.detections)) for frame in run
+    }
     assert list(waiting) == list(range(24))
     assert max(frames for frames, _ in waiting.values()) <= 2 * SHORT_STRIDE
     assert all(found == 1 for _, found in waiting.values())

@@ -65,7 +65,7 @@ class Clip:
         self.close()
 
     def close(self) -> None:
-        """Let go of a pipe or a live source. A file is open only while `frames` is being iterated."""
+        """Close a pipe or a live source. A file is open only while `frames` is being iterated."""
         self._reader.close()
 
     def frames(self, start: float | None = None, end: float | None = None) -> Iterator[Frame]:

@@ -83,7 +83,7 @@ class Reader(ABC):
         """Frames before the given one, the latest first, down to `first` (ticks)."""
 
     def close(self) -> None:  # noqa: B027 - most readers keep nothing open between two calls
-        """Let go of what is kept open."""
+        """Close what is open."""
 
     def _last(self, frames: Iterator[Frame]) -> list[Frame]:
         """The last of these frames, as many as may be held in memory."""

@@ -61,7 +61,7 @@ class Stream(VideoReader):
         raise InputError(f"{self._path} can be read forwards only; begin on its first frame, or save it to a file")
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Close the source."""
         if self._release is not None:
             self._release()
             self._pictures, self._stream, self._release = (), None, None

@@ -71,7 +71,7 @@ class Reprompt:
 
 
 @dataclass(frozen=True)
-class Admission:
+class CandidateOutcome:
     """What becomes of a candidate that no track in view accounts for.
 
     Attributes:
@@ -101,12 +101,12 @@ class Association:
         reprompted: tracks in view that get the mask of a candidate.
         removed: ids of tracks that are carried no further: tentative ones that were not detected a second time, and
             those whose mask has drifted onto something else.
-        admitted: what becomes of the other candidates, in the order in which they choose.
+        outcomes: what becomes of the other candidates, in the order in which they choose.
     """
 
     reprompted: tuple[Reprompt, ...] = ()
     removed: tuple[int, ...] = ()
-    admitted: tuple[Admission, ...] = ()
+    outcomes: tuple[CandidateOutcome, ...] = ()
 
 
 def match(
@@ -182,8 +182,8 @@ def associate(
         candidates = [candidate for candidate in candidates if candidate.internal_id not in taken]
     # A lost track goes to the candidate that looks most like it; then the best score chooses.
     ordered = sorted(candidates, key=lambda candidate: -max(trial.similarities(candidate).values(), default=0.0))
-    admitted = [trial.initialize_or_reidentify(candidate) for candidate in ordered]
-    return Association(tuple(reprompted), tuple(removed), tuple(admitted))
+    outcomes = [trial.initialize_or_reidentify(candidate) for candidate in ordered]
+    return Association(tuple(reprompted), tuple(removed), tuple(outcomes))
 
 
 @dataclass
@@ -225,30 +225,30 @@ class _Trial:
                 removed.append(internal_id)
         return removed
 
-    def initialize_or_reidentify(self, candidate: Candidate) -> Admission:
+    def initialize_or_reidentify(self, candidate: Candidate) -> CandidateOutcome:
         """Let a candidate be a track: one that was lost, or a new one; or none, if it shows nothing new."""
         limits, estimate = self.registry.thresholds, candidate.estimate
         if estimate is None:
-            return Admission(candidate)
+            return CandidateOutcome(candidate)
         others = {i: other.mask for i, other in self.now.estimates.items()}
         if coverage(estimate.mask, list(others.values())) > limits.max_coverage:
             # One thing by two names: evidence for the other name
             same = [i for i, mask in others.items() if mask_iou([estimate.mask], [mask]) > limits.max_coverage]
             for internal_id in same:
                 self.registry.add_label(internal_id, candidate.label, candidate.score)
-            return Admission(candidate, same_mask=tuple(same))
+            return CandidateOutcome(candidate, same_mask=tuple(same))
         similarities = self.similarities(candidate)
         if similarities:
             lost = max(similarities, key=lambda i: similarities[i])
             self.now.set(lost, estimate)
             self.registry.add_label(lost, candidate.label, candidate.score)
-            return Admission(candidate, lost)
+            return CandidateOutcome(candidate, lost)
         confirmed = not self.will_redetect or candidate.score >= limits.strong_score
         self.now.set(candidate.internal_id, estimate)
         self.registry.create(candidate.internal_id, self.now.frame.index, candidate.label, candidate.score)
         if confirmed:
             self.registry.confirm(candidate.internal_id)
-        return Admission(candidate, candidate.internal_id, confirmed)
+        return CandidateOutcome(candidate, candidate.internal_id, confirmed)
 
     def similarities(self, candidate: Candidate) -> dict[int, float]:
         """How much a candidate looks like tracks of its label that are out of view, where that is enough to be one."""

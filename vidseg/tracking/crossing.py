@@ -67,14 +67,14 @@ class Resolution:
         swap_frames: on how many of the last frames they get each other's masks, with their memories; 0: none.
         boxes: [2, 4] boxes in which both should be prompted anew, in pixels; None: they stay as they are. The prompts
             count if `CrossingResolver.accepts` their masks.
-        settles: whether it is known who is who after that.
-        ends: whether the encounter is over after that, if it is settled.
+        resolves: whether it is known who is who after that.
+        ends: whether the encounter is over after that, if it is resolved.
     """
 
     pair: Pair
     swap_frames: int = 0
     boxes: np.ndarray | None = None
-    settles: bool = True
+    resolves: bool = True
     ends: bool = False
 
 
@@ -190,7 +190,7 @@ class CrossingResolver:
         if not encounter.ambiguous or overlap > self._thresholds.separable_iou:
             return None
         if encounter.distance <= before:  # they have not met yet
-            return None if apart else Resolution(pair, boxes=predicted, settles=False)
+            return None if apart else Resolution(pair, boxes=predicted, resolves=False)
         if encounter.resolved and apart and near:
             return None
         # Once as soon as both show, and again when all of both does
@@ -221,7 +221,7 @@ class CrossingResolver:
 
     def conclude(self, resolution: Resolution, carried_out: bool) -> None:
         """Note what has become of a resolution: whether its prompts were accepted, or it had none."""
-        if not resolution.settles:
+        if not resolution.resolves:
             return
         self.state.encounters[resolution.pair].resolved = carried_out
         if carried_out and resolution.ends:

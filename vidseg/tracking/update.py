@@ -9,7 +9,7 @@ import numpy as np
 
 from vidseg.sam.frame import FrameFeatures
 from vidseg.sam.propagator import Propagator
-from vidseg.tracking.association import Admission, Candidate, associate, match
+from vidseg.tracking.association import Candidate, CandidateOutcome, associate, match
 from vidseg.tracking.detections import FrameDetections, as_box
 from vidseg.tracking.pending import PendingFrame
 from vidseg.tracking.registry import TrackRegistry
@@ -70,9 +70,9 @@ class TrackUpdate:
             self.registry.add_detection(one.track, one.candidate.label, one.candidate.score)
         for internal_id in association.removed:
             self._remove(internal_id)
-        for one in association.admitted:
-            self._admit(one)
-        begun = [one.track for one in association.admitted if one.track is not None]
+        for one in association.outcomes:
+            self._begin_or_recover(one)
+        begun = [one.track for one in association.outcomes if one.track is not None]
         return Outcome([one.track for one in matches.matched], begun)
 
     def _prompt(self, found: FrameDetections) -> list[Candidate]:
@@ -101,7 +101,7 @@ class TrackUpdate:
         if internal_id in self.registry.tentative() - self.deferred:
             self.registry.discard(internal_id)
 
-    def _admit(self, one: Admission) -> None:
+    def _begin_or_recover(self, one: CandidateOutcome) -> None:
         candidate = one.candidate
         if one.track is None:
             self.propagator.discard(candidate.internal_id)
