@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -36,10 +34,12 @@ class Damage:
     Attributes:
         found: whether a packet or the file's end is missing or cannot be decoded.
         resumed: whether frames could be read after it.
+        end: ticks, at which the last of the packets read ends; None if they have no times.
     """
 
     found: bool = False
     resumed: bool = False
+    end: int | None = None
 
 
 @contextmanager
@@ -103,6 +103,9 @@ def decoded(container: InputContainer, stream: VideoStream, damage: Damage) -> I
             damage.found = True
             if container.format.name != "mpegts":  # cut by the end of the file; it would give a half grey frame
                 continue
+        if packet is not None and packet.pts is not None:
+            end = packet.pts + (packet.duration or 0)
+            damage.end = end if damage.end is None else max(damage.end, end)
         try:
             yield from decoder.decode(packet)
             if damage.found and packet is not None and packet.size and not packet.is_corrupt:
@@ -239,27 +242,10 @@ def portion_before(
             target, step = target - step, 2 * step
 
 
-def cut_short(path: str, stream: VideoStream, pts: int | None) -> bool:
-    """Whether a file whose last frame is at `pts` ends before what its header announces. Not all demuxers report it."""
-    if "mp4" in stream.container.format.name and os.path.isfile(path):  # the header lists where every packet lies
-        entries = stream.index_entries
-        return len(entries) > 0 and entries[-1].pos + entries[-1].size > os.path.getsize(path)
-    length = announced(stream)
-    return bool(length and pts is not None and length - float(pts * tick_of(stream)) > 0.5)
-
-
 def tick_of(stream: Stream) -> Fraction:
     """Seconds in one tick of the stream's pts."""
     assert stream.time_base is not None  # FFmpeg gives one to every stream that it opens
     return stream.time_base
-
-
-def announced(stream: VideoStream) -> float | None:
-    """Length of the stream in seconds according to its header, or None."""
-    if stream.duration:
-        return float(stream.duration * tick_of(stream))
-    match = re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))  # Matroska
-    return match and int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) or None
 
 
 def scaler(use: str = "") -> VideoReformatter:
