@@ -6,47 +6,58 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from vidseg.io.decoding import packets, tick_of
+from vidseg.io.decoding import opened, packets, tick_of
+from vidseg.io.timestamps import Clock
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+MATROSKA = "matroska,webm"
 # Formats whose header has the end of the whole file in its own clock, and not its length
-ENDS = ("matroska", "nut", "asf")
+ENDS = (MATROSKA, "nut", "asf")
+WALKED = 16 << 20  # bytes of a file that is read through once to know its length
 MISSING = 0.5  # s that may lie between what a header announces and what is there
 
 
-def length(container: InputContainer, stream: VideoStream, first_pts: int, rewind: bool) -> float | None:
+def length(container: InputContainer, stream: VideoStream, first_pts: int, path: str | None) -> float | None:
     """Seconds from the first picture to the end of the last one; None if not known.
 
     Args:
         container: the open source.
         stream: the video in it.
         first_pts: ticks, of its first frame.
-        rewind: whether to look at the end of a file whose header knows only how long picture and sound last together.
-            The container is left there.
+        path: the file, to look at its end if its header knows only how long picture and sound last together. The
+            container is left there. None: the source can be read only once.
     """
-    start, tick = float(first_pts * tick_of(stream)), tick_of(stream)
-    if "matroska" in container.format.name:
-        own = announced(stream, start)
-    elif container.format.name.startswith(("mov", "avi")) or stream.start_time == first_pts:
-        # FFmpeg gives the whole file's length to a stream that it has seen nothing of; so does ASF. In MPEG-PS it
-        # leaves out what lies after the last timestamp
-        guessed = container.format.name in ("asf", "mpeg")
-        own = float(stream.duration * tick) if stream.duration and not guessed else None
-    else:
-        own = None
-    if own is not None or not container.duration:
-        return own
-    whole = container.duration / 1e6
-    if container.format.name.startswith(ENDS) and whole > start:
+    start, tick, end = float(first_pts * tick_of(stream)), tick_of(stream), None
+    if path is not None and Clock(container, stream).may_restart and os.path.getsize(path) <= WALKED:
+        end = walked_end(path)
+    if end is None:
+        own = own_length(container, stream, first_pts)
+        if own is not None or not container.duration:
+            return own
+        end = last_end(container, stream, first_pts) if path is not None else None
+    whole = container.duration / 1e6 if container.duration else 0
+    if container.format.name in ENDS and whole > start:
         whole -= start
-    end = last_end(container, stream, first_pts) if rewind else None
     if end is None:
         return whole
     seen = float(end * tick) - start
-    return max(seen, whole) if len(container.streams) == 1 else seen  # the last picture may be held
+    alone = len(container.streams) == 1 and container.format.name in (*ENDS, "flv")
+    return max(seen, whole) if alone else seen  # its last picture may be held, of which the packet knows nothing
+
+
+def own_length(container: InputContainer, stream: VideoStream, first_pts: int) -> float | None:
+    """Seconds that a header gives to this very stream, from its first picture at `first_pts` (ticks); or None."""
+    name = container.format.name
+    if name == MATROSKA:
+        return announced(stream, float(first_pts * tick_of(stream)))
+    # FFmpeg gives the whole file's length to a stream that it has seen nothing of; so does ASF. In MPEG-PS it leaves
+    # out what lies after the last timestamp
+    if name in ("asf", "mpeg") or not (name.startswith(("mov", "avi")) or stream.start_time == first_pts):
+        return None
+    return float(stream.duration * tick_of(stream)) if stream.duration else None
 
 
 def announced(stream: VideoStream, start: float) -> float | None:
@@ -59,6 +70,16 @@ def announced(stream: VideoStream, start: float) -> float | None:
     if seconds > start and (by_ffmpeg or "_STATISTICS_TAGS" not in stream.metadata):
         seconds -= start
     return seconds or None
+
+
+def walked_end(path: str) -> int | None:
+    """Ticks at which the last picture of a file ends, from all its packets; None if they have no times."""
+    with opened(path) as (container, stream):
+        clock = Clock(container, stream)
+        for packet in packets(container, *clock.streams):
+            if clock.is_picture(packet):
+                clock.move(packet)
+        return clock.end
 
 
 def last_end(container: InputContainer, stream: VideoStream, first_pts: int) -> int | None:
@@ -96,7 +117,7 @@ def cut_short(path: str, stream: VideoStream, first_pts: int, end: int | None) -
     if "mp4" in name and os.path.isfile(path):  # the header lists where every packet lies
         entries = stream.index_entries
         return len(entries) > 0 and entries[-1].pos + entries[-1].size > os.path.getsize(path)
-    if "matroska" not in name or end is None:  # of others, the header's length may be that of the sound
+    if name != MATROSKA or end is None:  # of others, the header's length may be that of the sound
         return False
     seconds = announced(stream, float(first_pts * tick_of(stream)))
     return bool(seconds and seconds - float((end - first_pts) * tick_of(stream)) > MISSING)

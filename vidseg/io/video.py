@@ -58,7 +58,7 @@ class VideoReader(Reader):
         if rate > FASTEST:  # FFmpeg has seen too few frames, and takes the clock's rate for theirs
             rate = Fraction(IMAGE_RATE)
         # Of what is read once, the end cannot be looked at first
-        duration = length(container, stream, self.first_pts, rewind=not self.once)
+        duration = length(container, stream, self.first_pts, None if self.once else path)
         self.info = ClipInfo(
             path,
             width,
