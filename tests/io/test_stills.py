@@ -79,3 +79,49 @@ def test_a_damaged_animation(webp, keep):
     with pytest.raises(InputError, match="a.webp: a damaged or too large animation") as caught:
         list(Clip(webp).frames())
     assert "\n" not in str(caught.value)
+
+
+def spoilt(folder, kinds):
+    """A folder of eight images, of which some cannot be read: {number: how}."""
+    for number in range(8):
+        file = folder / f"{number}.jpg"
+        Image.fromarray(picture(number)).save(file, quality=95)
+        data = file.read_bytes()
+        kind = kinds.get(number)
+        if kind == "folder":
+            file.unlink()
+            file.mkdir()
+        elif kind is not None:
+            file.write_bytes({"empty": b"", "half": data[: len(data) // 2], "text": b"hello\n" * 100}[kind])
+    return folder
+
+
+@pytest.mark.parametrize(
+    "kinds, says",
+    [
+        ({3: "half", 5: "empty"}, "2 of 8 images cannot be read and are left out (3.jpg, 5.jpg)"),
+        ({0: "empty"}, "1 of 8 images cannot be read and are left out (0.jpg)"),
+        ({0: "half", 7: "text"}, "2 of 8 images cannot be read and are left out (0.jpg, 7.jpg)"),
+        ({1: "folder"}, "1 of 8 images cannot be read and are left out (1.jpg)"),
+        (dict.fromkeys(range(5), "empty"), "5 of 8 images cannot be read and are left out (0.jpg, 1.jpg, 2.jpg, …)"),
+    ],
+)
+def test_bad_images_of_a_folder_are_left_out(tmp_path, kinds, says):
+    clip = Clip(spoilt(tmp_path, kinds))
+    whole = [n for n in range(8) if n not in kinds]
+    frames = list(clip.frames())
+    assert [(f.index, f.pts, number_of(f.image)) for f in frames] == [(n, n, n) for n in whole]
+    assert clip.warning == f"{tmp_path}: {says}"
+    assert [f.index for f in clip.backwards(frames[-1])] == whole[-2::-1]
+    assert clip.warning == f"{tmp_path}: {says}"
+    part = [n for n in whole if n >= 6]
+    assert [f.index for f in clip.frames(start=6 / 25)] == part
+    assert clip.warning == (
+        None if 7 not in kinds else f"{tmp_path}: 1 of 8 images cannot be read and are left out (7.jpg)"
+    )
+
+
+@pytest.mark.parametrize("kind", ["empty", "half", "text"])
+def test_a_folder_without_a_whole_image_is_refused(tmp_path, kind):
+    with pytest.raises(InputError, match="0.jpg"):
+        Clip(spoilt(tmp_path, dict.fromkeys(range(8), kind)))

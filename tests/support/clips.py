@@ -75,16 +75,63 @@ def make_sound(path, codec="aac", seconds=1.0):
     return str(path)
 
 
-def add_sound(out, stream, seconds):
-    """Encode a mono tone into a sound stream of an open output."""
+RECORDINGS = {
+    ".avi": ("mpeg4", "pcm_s32le"),
+    ".flv": ("libx264", "aac"),
+    ".mkv": ("libx264", "aac"),
+    ".mov": ("libx264", "aac"),
+    ".mp4": ("libx264", "aac"),
+    ".mpg": ("mpeg2video", "ac3"),
+    ".nut": ("mpeg4", None),
+    ".ts": ("libx264", "aac"),
+    ".webm": ("libvpx", "libopus"),
+    ".wmv": ("wmv2", None),
+}
+
+
+def record(path, start=0.0, hold=0.0, sound=0.0, sound_start=None, paint=picture, times=range(50), options=None):
+    """Write what a recorder might: frames at 25/s, from any time on.
+
+    Args:
+        path: the file; its suffix says which codecs.
+        start: s, time of the first frame.
+        hold: s for which the last one is shown; 0: as long as the others.
+        sound: s of sound; 0: none.
+        sound_start: s, time at which it begins; None: with the first frame.
+        paint: makes the pictures.
+        times: of the frames after `start`, in 1/25 s.
+        options: of the encoder.
+    """
+    codec, sounds = RECORDINGS[path.suffix]
+    with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as out:
+        video: Any = out.add_stream(codec, rate=25, options=options or {"bf": "0", "g": "12"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        track = out.add_stream(sounds, rate=48000, layout="mono") if sound else None
+        packets = []
+        for index, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(paint(index, 64, 48), format="rgb24")
+            frame.pts, frame.time_base = time + round(start * 25), Fraction(1, 25)
+            packets += video.encode(frame)
+        packets += video.encode(None)
+        if hold:
+            packets[-1].duration = round(hold / packets[-1].time_base)
+        for packet in packets:
+            out.mux(packet)
+        if track:
+            add_sound(out, track, sound, start if sound_start is None else sound_start)
+    return path
+
+
+def add_sound(out, stream, seconds, begin=0.0):
+    """Encode a mono tone into a sound stream of an open output, from `begin` (s) on."""
     size, rate = 1024, 48000
     for start in range(0, int(seconds * rate), size):
         wave = np.sin(np.arange(start, start + size) ** 1.3 / 900)
         name = stream.codec_context.format.name
-        samples = {"u8": wave * 90 + 128, "s32p": wave * 2e8, "fltp": wave * 0.3}[name]
-        samples = samples.astype({"u8": np.uint8, "s32p": np.int32, "fltp": np.float32}[name])
+        samples = {"u8": wave * 90 + 128, "s16": wave * 9e3, "s32p": wave * 2e8, "fltp": wave * 0.3}[name]
+        samples = samples.astype({"u8": np.uint8, "s16": np.int16, "s32p": np.int32, "fltp": np.float32}[name])
         frame = av.AudioFrame.from_ndarray(samples[None], format=name, layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+        frame.sample_rate, frame.pts, frame.time_base = rate, start + round(begin * rate), Fraction(1, rate)
         out.mux(stream.encode(frame))
     out.mux(stream.encode(None))
 

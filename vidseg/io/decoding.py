@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from vidseg.errors import InputError
 from vidseg.io.deinterlacing import deinterlaced
 from vidseg.io.live import Source
+from vidseg.io.timestamps import Clock
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 ADVICE = "give a video, an image or a folder of images"
+NUMBERED = 2  # packets before a joint of which FFmpeg takes one for damaged: MPEG-TS numbers its packets
 of_this_thread = threading.local()  # converters by use: two threads must not use one at once
 
 
@@ -36,10 +36,12 @@ class Damage:
     Attributes:
         found: whether a packet or the file's end is missing or cannot be decoded.
         resumed: whether frames could be read after it.
+        end: ticks, at which the last of the packets read ends; None if they have no times.
     """
 
     found: bool = False
     resumed: bool = False
+    end: int | None = None
 
 
 @contextmanager
@@ -58,7 +60,6 @@ def opened(path: str, source: Source | None = None) -> Iterator[tuple[InputConta
     """
     import av
     from av.error import ExitError, FFmpegError
-    from av.stream import Disposition
 
     try:
         container = av.open(source.url, **source.how) if source else av.open(path)
@@ -68,14 +69,21 @@ def opened(path: str, source: Source | None = None) -> Iterator[tuple[InputConta
         why = "no answer" if isinstance(error, ExitError) else reason(error)
         raise InputError(f"{path}: {kind} ({why}); {advice}") from error
     with container:
-        # FFmpeg shows plain text as video (its "tty" format), and a song's cover is a video stream
-        pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if container.format.name == "tty" or not (pictures or container.streams.audio):
-            raise InputError(f"{path}: not a video; {ADVICE}")
-        if not pictures:
+        stream = pictures_of(container)
+        if container.format.name == "tty" or (stream is None and not container.streams.audio):
+            raise InputError(f"{path}: not a video; {ADVICE}")  # FFmpeg shows plain text as video (its "tty" format)
+        if stream is None:
             raise InputError(f"{path}: sound without a picture; {ADVICE}")
-        # An animated AVIF has its first picture in a stream of its own, before the one with all of them
-        yield container, next((stream for stream in pictures if stream.frames != 1), pictures[0])
+        yield container, stream
+
+
+def pictures_of(container: InputContainer) -> VideoStream | None:
+    """The video of an open source; None if it has none. A song's cover is a video stream, but no video."""
+    from av.stream import Disposition
+
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    # An animated AVIF has its first picture in a stream of its own, before the one with all of them
+    return next((stream for stream in streams if stream.frames != 1), streams[0] if streams else None)
 
 
 def decode(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[VideoFrame]:
@@ -90,19 +98,31 @@ def decoded(container: InputContainer, stream: VideoStream, damage: Damage) -> I
     """Decode PyAV frames like `decode`, interlaced where they are stored so."""
     from av.error import FFmpegError
 
-    packets, decoder = container.demux(stream), decoder_of(stream)
+    clock, decoder = Clock(container, stream), decoder_of(stream)
+    packets = container.demux(clock.streams)
+    doubtful = 0  # packets from a damaged one on, which is none if a recording ends here
     while True:
         try:
-            packet = next(packets)
-        except StopIteration:
-            return
+            packet = next(packets, None)
         except FFmpegError:  # the file breaks off here: hand out what the decoder still holds
             damage.found = True
             packet = None
-        if packet is not None and packet.is_corrupt:
-            damage.found = True
-            if container.format.name != "mpegts":  # cut by the end of the file; it would give a half grey frame
+        joints = len(clock.joints)
+        if packet is not None:
+            if not clock.is_picture(packet):
                 continue
+            clock.move(packet)
+        if len(clock.joints) > joints:
+            doubtful = 0
+        elif packet is not None and packet.is_corrupt and container.format.name != "mpegts":
+            damage.found = True
+            continue  # cut by the end of the file; it would give a half grey frame
+        elif doubtful or (packet is not None and packet.is_corrupt):
+            doubtful += 1
+            damage.found |= doubtful > NUMBERED or packet is None
+        if packet is not None and packet.pts is not None:
+            end = packet.pts + (packet.duration or 0)
+            damage.end = end if damage.end is None else max(damage.end, end)
         try:
             yield from decoder.decode(packet)
             if damage.found and packet is not None and packet.size and not packet.is_corrupt:
@@ -239,27 +259,10 @@ def portion_before(
             target, step = target - step, 2 * step
 
 
-def cut_short(path: str, stream: VideoStream, pts: int | None) -> bool:
-    """Whether a file whose last frame is at `pts` ends before what its header announces. Not all demuxers report it."""
-    if "mp4" in stream.container.format.name and os.path.isfile(path):  # the header lists where every packet lies
-        entries = stream.index_entries
-        return len(entries) > 0 and entries[-1].pos + entries[-1].size > os.path.getsize(path)
-    length = announced(stream)
-    return bool(length and pts is not None and length - float(pts * tick_of(stream)) > 0.5)
-
-
 def tick_of(stream: Stream) -> Fraction:
     """Seconds in one tick of the stream's pts."""
     assert stream.time_base is not None  # FFmpeg gives one to every stream that it opens
     return stream.time_base
-
-
-def announced(stream: VideoStream) -> float | None:
-    """Length of the stream in seconds according to its header, or None."""
-    if stream.duration:
-        return float(stream.duration * tick_of(stream))
-    match = re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))  # Matroska
-    return match and int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) or None
 
 
 def scaler(use: str = "") -> VideoReformatter:
@@ -276,12 +279,12 @@ def scaler(use: str = "") -> VideoReformatter:
     return scalers[use]
 
 
-def packets(container: InputContainer, stream: Stream) -> Iterator[Packet]:
-    """Packets of the stream, up to the end or to the first damage."""
+def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
+    """Packets of the streams, up to the end or to the first damage."""
     from av.error import FFmpegError
 
     try:
-        for packet in container.demux(stream):
+        for packet in container.demux(streams):
             if packet.size:
                 yield packet
     except FFmpegError:

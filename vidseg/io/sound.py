@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
 from vidseg.errors import InputError
-from vidseg.io.decoding import packets, reason, tick_of
+from vidseg.io.decoding import packets, pictures_of, reason, tick_of
+from vidseg.io.timestamps import Clock
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -74,10 +75,15 @@ class SoundCopy:
             self._container.mux(packet)
 
     def _read(self, start: Fraction) -> Iterator[Packet]:
-        """Sound packets from just before `start` (s) on."""
+        """Sound packets from just before `start` (s) on, with times that go on as those of the pictures do."""
         from av.error import FFmpegError
 
         container, stream = cast("InputContainer", self._source.container), self._source
+        pictures = pictures_of(container)
+        clock = None if pictures is None else Clock(container, pictures)
+        if clock is not None and pictures is not None and clock.may_restart:  # read from the beginning, as they are
+            yield from clock.sound(packets(container, pictures, stream), stream)
+            return
         if start > 1:
             with suppress(FFmpegError):  # then it is read from its beginning, which only takes longer
                 container.seek(int((start - 1) / tick_of(stream)), stream=stream)

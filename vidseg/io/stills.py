@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 IMAGE_RATE = 25  # frames/s given to image files, which have no timing of their own
+NAMED = 3  # unreadable images that a warning names
 UNTIMED = 100  # ms that browsers give a picture of an animation without a duration
 
 
@@ -33,38 +34,64 @@ def stills_of(path: str) -> ImageFiles | WebP | None:
 
 
 class ImageFiles(Reader):
-    """Reads image files as the frames of a clip.
+    """Reads image files as the frames of a clip. What is not an image, or not a whole one, is left out.
 
     Args:
         path: the folder or the file, as it is named in messages.
-        files: the images, in order.
+        files: the images, in order. A frame has the number of its file here, also where others are left out.
 
     Raises:
-        InputError: if the first image cannot be read.
+        InputError: if no image can be read.
     """
 
     def __init__(self, path: str, files: list[Path]):
-        self._files = files
-        height, width = read_image(files[0]).shape[:2]
+        self._path, self._files = path, files
+        first = next(self._images(range(len(files)), []), None)
+        if first is None:
+            read_image(files[0])  # which says what is wrong
+            raise InputError(f"{path}: none of its images can be read; copy or download them again")
+        number, image = first
+        self._sized = files[number]
+        height, width = image.shape[:2]
         self.info = _info(path, (width, height), len(files), length=len(files), tick=Fraction(1, IMAGE_RATE))
 
     def read(self, first: int, stop: float) -> Iterator[Frame]:
         """Frames with first <= pts < stop (ticks), in order. InputError for an image of another size."""
-        for index, file in enumerate(self._files):
-            if first <= index < stop:
-                image = read_image(file)
-                height, width = image.shape[:2]
-                if (width, height) != (self.info.width, self.info.height):
-                    raise InputError(
-                        f"{file} has {width}×{height} pixels and {self._files[0].name} has "
-                        f"{self.info.width}×{self.info.height}; give all images of a folder one size"
-                    )
-                yield Frame(index, float(index * self.info.time_base), index, image)
+        numbers, left_out = range(max(0, first), int(min(stop, len(self._files)))), []
+        for number, image in self._images(numbers, left_out):
+            self._warn(left_out)
+            yield self._frame(number, image)
+        self._warn(left_out)
 
     def read_back(self, first: int, before: Frame) -> Iterator[Frame]:
         """Frames before the given one, the latest first, down to `first` (ticks)."""
-        for pts in range(before.pts - 1, first - 1, -1):
-            yield from self.read(pts, pts + 1)
+        for number, image in self._images(range(before.pts - 1, first - 1, -1), []):
+            yield self._frame(number, image)
+
+    def _images(self, numbers: Iterable[int], left_out: list[str]) -> Iterator[tuple[int, np.ndarray]]:
+        """(number, image) of the files that can be read; the names of the others are added to `left_out`."""
+        for number in numbers:
+            try:
+                image = read_image(self._files[number])
+            except InputError:
+                left_out.append(self._files[number].name)
+                continue
+            yield number, image
+
+    def _frame(self, number: int, image: np.ndarray) -> Frame:
+        height, width = image.shape[:2]
+        if (width, height) != (self.info.width, self.info.height):
+            raise InputError(
+                f"{self._files[number]} has {width}×{height} pixels and {self._sized.name} has "
+                f"{self.info.width}×{self.info.height}; give all images of a folder one size"
+            )
+        return Frame(number, float(number * self.info.time_base), number, image)
+
+    def _warn(self, left_out: list[str]) -> None:
+        if left_out:
+            names = ", ".join(left_out[:NAMED]) + (", …" if len(left_out) > NAMED else "")
+            count = f"{len(left_out)} of {len(self._files)} images"
+            self.warning = f"{self._path}: {count} cannot be read and are left out ({names})"
 
 
 class WebP(Reader):

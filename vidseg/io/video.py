@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from vidseg.errors import InputError
 from vidseg.io.decoding import (
     Damage,
-    announced,
-    cut_short,
     decode,
     decoded,
     entry,
@@ -20,6 +18,7 @@ from vidseg.io.decoding import (
     tick_of,
     timed,
 )
+from vidseg.io.length import cut_short, length
 from vidseg.io.picture import orientation, upright
 from vidseg.io.reader import ClipInfo, Frame, Reader
 from vidseg.io.stills import IMAGE_RATE
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+
+FASTEST = 10_000  # frames/s that a file may announce
 
 
 class VideoReader(Reader):
@@ -53,7 +55,10 @@ class VideoReader(Reader):
         height, width = upright(picture, *self._coded_size, path).shape[:2]
         aspect = stream.sample_aspect_ratio or Fraction(1)
         rate = stream.average_rate or stream.guessed_rate or Fraction(IMAGE_RATE)
-        duration = announced(stream) or (container.duration / 1e6 if container.duration else None)
+        if rate > FASTEST:  # FFmpeg has seen too few frames, and takes the clock's rate for theirs
+            rate = Fraction(IMAGE_RATE)
+        # Of what is read once, the end cannot be looked at first
+        duration = length(container, stream, self.first_pts, None if self.once else path)
         self.info = ClipInfo(
             path,
             width,
@@ -100,7 +105,7 @@ class VideoReader(Reader):
             if pts >= first:
                 yield self._frame(index, pts, picture)
         else:
-            damage.found |= stream is not None and cut_short(self._path, stream, pts)
+            damage.found |= stream is not None and cut_short(self._path, stream, self.first_pts, damage.end)
         if damage.resumed and near is not None:
             self.warning = f"{self._path} is damaged near frame {near}: frames there may be missing or wrong"
         elif damage.found and pts is not None:
