@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
-from vidseg.io.images import IMAGE_SUFFIXES, list_images, opened_by_pillow, read_image
+from vidseg.io.images import IMAGE_SUFFIXES, levels_warning, list_images, measure_levels, opened_by_pillow, read_image
 from vidseg.io.picture import over_white
 from vidseg.io.reader import ClipInfo, Frame, Reader
 
@@ -44,15 +44,16 @@ class ImageFiles(Reader):
     """
 
     def __init__(self, path: str, files: list[Path]):
-        self._files = files
-        height, width = read_image(files[0]).shape[:2]
+        self._files, self._levels = files, measure_levels(files)
+        height, width = read_image(files[0], self._levels).shape[:2]
         self.info = _info(path, (width, height), len(files), length=len(files), tick=Fraction(1, IMAGE_RATE))
 
     def read(self, first: int, stop: float) -> Iterator[Frame]:
         """Frames with first <= pts < stop (ticks), in order. InputError for an image of another size."""
+        self.warning = levels_warning(self.info.path, self._levels, self._files)
         for index, file in enumerate(self._files):
             if first <= index < stop:
-                image = read_image(file)
+                image = read_image(file, self._levels)
                 height, width = image.shape[:2]
                 if (width, height) != (self.info.width, self.info.height):
                     raise InputError(
