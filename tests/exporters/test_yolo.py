@@ -9,15 +9,13 @@ import yaml
 import vidseg
 from tests.support.clips import make_clip, number_of
 from tests.support.truth import AWKWARD, HEIGHT, QUOTED, WIDTH, iou, save, shape
-from vidseg.exporters.source import Selection, Source
-from vidseg.exporters.yolo import split
 from vidseg.io.clip import Clip
-from vidseg.tracks.file import read_tracks
 
 
 def exported(tmp_path, frames=AWKWARD, prompts=(), **options):
     make_clip(tmp_path / "clip.mp4")
-    (folder,) = vidseg.export(save(tmp_path / "clip.tracks.jsonl", frames, prompts=prompts), "yolo-seg", **options)
+    tracks = save(tmp_path / "clip.tracks.jsonl", frames, prompts=prompts, rate=3)
+    (folder,) = vidseg.export(tracks, "yolo-seg", **options)
     return folder
 
 
@@ -36,7 +34,7 @@ def indices(folder, part):
 def test_supervision_reads_the_masks_back(tmp_path):
     folder = exported(tmp_path)
     assert folder == tmp_path / "clip.yolo"
-    assert (indices(folder, "train"), indices(folder, "val")) == ([7, 8, 9, 11], [15])  # 12 is the gap
+    assert (indices(folder, "train"), indices(folder, "val")) == ([7, 8, 9, 11], [15])  # 12 is the gap of a second
     for part in ("train", "val"):
         data = loaded(folder, part)
         assert data.classes == ["red ball", QUOTED, "dog"]
@@ -76,46 +74,20 @@ def test_a_single_frame_is_for_training_and_looked_at_again(tmp_path, frames):
     assert (indices(folder, "train"), indices(folder, "val")) == ([3], [])
     data = yaml.safe_load((folder / "data.yaml").read_text())
     assert (data["val"], data["names"]) == ("images/train", {0: "dog"} if frames[3] else {})
+    assert "no frames are for validation" in (folder / "data.yaml").read_text()
 
 
-def source(tmp_path, rate=25, every=1):
-    return Source(
-        tracks=read_tracks(save(tmp_path / "t.jsonl", {}, rate=rate)), name="t", selection=Selection(every=every)
-    )
-
-
-@pytest.mark.parametrize(
-    ("count", "rate", "every", "train", "gap", "val"),
-    [
-        (1000, 25, 1, 775, 25, 200),  # a second
-        (1000, 25, 5, 795, 5, 200),
-        (1000, 25, 50, 799, 1, 200),  # neighbours are two seconds apart already, and one is left out all the same
-        (100, 25, 1, 70, 10, 20),  # a tenth
-        (5, 25, 1, 3, 1, 1),
-        (9, 25, 1, 7, 1, 1),
-        (10, "30000/1001", 1, 7, 1, 2),
-        (1000, "", 1, 775, 25, 200),
-    ],
-)
-def test_the_end_of_a_clip_is_for_validation(tmp_path, count, rate, every, train, gap, val):
-    part_of = split(count, source(tmp_path, rate, every), 0)
-    assert [part_of(place) for place in range(count)] == ["train"] * train + [None] * gap + ["val"] * val
-
-
-def test_short_clips_stay_whole(tmp_path):
-    parts = [{split(4, source(tmp_path), short)(place) for place in range(4)} for short in range(1, 11)]
-    assert parts == ([{"train"}] * 4 + [{"val"}]) * 2
-
-
-def test_several_clips_make_one_set(tmp_path):
+@pytest.mark.parametrize("seed", range(4))
+def test_several_clips_make_one_set(tmp_path, seed):
     paths = []
     for number in range(6):
         make_clip(tmp_path / f"c{number}.mp4")
         frames = {index: {1: (f"label {number % 2}", shape((number, 2, 9, 9)))} for index in range(2, 4)}
         paths.append(save(tmp_path / f"c{number}.tracks.jsonl", frames, f"c{number}.mp4"))
-    (folder,) = vidseg.export(paths, "yolo-seg", tmp_path / "data")
-    names = [file.name for part in ("train", "val") for file in sorted((folder / "images" / part).iterdir())]
-    assert names == [f"c{number}_{index:06d}.jpg" for number in (0, 1, 2, 3, 5, 4) for index in (2, 3)]
+    (folder,) = vidseg.export(paths, "yolo-seg", tmp_path / "data", seed=seed)
+    train, val = ([file.name for file in sorted((folder / "images" / part).iterdir())] for part in ("train", "val"))
+    assert sorted(train + val) == [f"c{number}_{index:06d}.jpg" for number in range(6) for index in (2, 3)]
+    assert len(val) == 2 and val[0][:2] == val[1][:2]
     data = loaded(folder, "val")
     assert data.classes == ["label 0", "label 1"] and len(data) == 2
-    assert [number_of(next(Clip(folder / "images/val" / name).frames()).image) for name in names[-2:]] == [2, 3]
+    assert [number_of(next(Clip(folder / "images/val" / name).frames()).image) for name in val] == [2, 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -195,6 +196,15 @@ def test_bad_prompts(desk, arguments, message):
 def test_no_image(demo, image):
     with pytest.raises(InputError, match="H×W×3 uint8 RGB"):
         demo.segment(image, points=[[0, 0]])
+
+
+@pytest.mark.parametrize("scale, warns", [(1, True), (16, True), (257, False)])
+def test_a_file_that_uses_a_part_of_its_range(demo, tmp_path, scale, warns):
+    image = read_image(DESK)[::4, ::4]
+    cv2.imwrite(str(tmp_path / "a.png"), image[..., ::-1].astype(np.uint16) * scale)
+    photo = demo.embed(tmp_path / "a.png")
+    assert (photo.warning is not None) == warns and demo.embed(image).warning is None
+    assert np.abs(photo.image.astype(int) - image).mean() < 8
 
 
 def test_no_detector():

@@ -202,6 +202,22 @@ def test_folder_of_mixed_images(desk, tmp_path):
     assert read_image(tmp_path / "out/turned0.segmented.png").shape[:2] == (480, 320)
 
 
+@pytest.mark.parametrize(
+    "name, dtype, scale, offset",
+    [("a.png", np.uint16, 16, 0), ("a.tif", np.float32, 1, 0), ("a.tif", np.float32, 0.125, 273)],
+)
+def test_a_photo_that_uses_a_part_of_its_range(desk, tmp_path, name, dtype, scale, offset):
+    values = (read_image(desk)[..., ::-1] * scale + offset).astype(dtype)
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / f"{number}{name}"), values)
+    done = run(*tmp_path.glob(f"?{name}"), "--prompt", "clock")
+    assert done.exit_code == 0 and "2 objects" in done.stdout
+    (line,) = [line for line in done.stderr.splitlines() if "are shown as 0 to 255" in line]
+    assert line.startswith("vidseg: ") and name in line and line.endswith("(and likewise in 1 more)")
+    quiet = run(desk, "--prompt", "clock")
+    assert quiet.exit_code == 0 and "are shown" not in quiet.stderr
+
+
 def test_nothing_is_replaced_unasked(desk):
     assert run(desk, *CLOCK).exit_code == 0
     before = desk.with_name("desk.segmented.png").read_bytes()

@@ -215,4 +215,4 @@ def test_labels_find_the_nearest_free_place():
 
 @pytest.mark.parametrize(("side", "least"), [(240, 9), (2160, 40)])
 def test_text_is_large_enough_to_read(side, least):
-    assert label_font(side).size("dog #1")[1] >= least
+    assert label_font(side).style.extent("dog #1").ascent >= least

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 import vidseg
 from vidseg.commands.console import counter
-from vidseg.exporters.formats import FORMATS
+from vidseg.exporters.formats import FORMATS, SEED, VAL_SHARE
 
 WITH_IMAGES = ", ".join(name for name, one in FORMATS.items() if one.images)
 ALWAYS_WITH_IMAGES = ", ".join(name for name, one in FORMATS.items() if one.needs_images)
 OF_SEVERAL = ", ".join(name for name, one in FORMATS.items() if one.several)
+SPLIT = ", ".join(name for name, one in FORMATS.items() if one.splits)
 HELP = f"""Write saved TRACKS in a format that other tools read.
 
 Several tracks files make one data set ({OF_SEVERAL})."""
@@ -55,30 +57,27 @@ Several tracks files make one data set ({OF_SEVERAL})."""
     is_flag=True,
     help=f"Write the frames as images, too ({WITH_IMAGES}; {ALWAYS_WITH_IMAGES} always does).",
 )
+@click.option(
+    "--val",
+    default=VAL_SHARE,
+    show_default=True,
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
+    help=f"Share of the frames for validation ({SPLIT}): whole clips, or a part of the time of one clip.",
+)
+@click.option(
+    "--seed",
+    default=SEED,
+    show_default=True,
+    type=int,
+    metavar="N",
+    help=f"Another number chooses other clips, or another part ({SPLIT}).",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what exists.")
-def export(
-    tracks: tuple[Path, ...],
-    kind: str,
-    output: Path | None,
-    clip: Path | None,
-    every: int,
-    min_score: float,
-    images: bool,
-    overwrite: bool,
-) -> None:
-    """Run `vidseg export`."""
+def export(tracks: tuple[Path, ...], kind: str, output: Path | None, **options: Any) -> None:
+    """Run `vidseg export`. The options are the keywords of `vidseg.export`."""
     activity = f"Exporting {tracks[0].name}" + (f" and {len(tracks) - 1} more" if len(tracks) > 1 else "")
     with counter(activity, "frames") as progress:
-        paths = vidseg.export(
-            tracks,
-            kind,
-            output,
-            clip=clip,
-            every=every,
-            min_score=min_score,
-            images=images,
-            overwrite=overwrite,
-            progress=progress,
-        )
+        paths = vidseg.export(tracks, kind, output, progress=progress, **options)
     for path in paths:
         click.echo(f"Wrote {path}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 import vidseg
-from vidseg.commands.console import counter, finish
+from vidseg.commands.console import counter, finish, warn
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
 from vidseg.commands.options import as_value
@@ -104,14 +104,20 @@ def image(
     """
     began = time.perf_counter()
     plan, failures = make_plan(photos, texts, user_prompts, allow_overlap, outputs)
+    from vidseg.rendering.fonts import undrawn_note
+
     model = choice.load(with_detector=bool(plan.phrases))
     done = objects = 0
+    warnings: list[str] = []
+    labels: set[str] = set()
     with counter("Segmenting", "photos") as show:
         for number, results in enumerate(plan.results):
             show(number, len(plan.results))
             try:
-                objects += segment_photo(model, results, plan)
-                done += 1
+                frame, warning = segment_photo(model, results, plan)
+                objects, done = objects + len(frame.detections), done + 1
+                warnings += [warning] if warning else []
+                labels.update(map(str, frame.detections.data["class_name"]))
             except VidsegError as error:
                 photo = str(results.photo)
                 failures.append(str(error) if photo in str(error) else f"{photo}: {error}")
@@ -121,6 +127,10 @@ def image(
         f"{done} of {plan.photo_count} photos in {elapsed:.1f} s with loading; {objects} objects. "
         f"Results are in {outputs.output or 'the folders of the photos'}."
     )
+    if warnings:
+        warn(warnings[0] + (f" (and likewise in {len(warnings) - 1} more)" if len(warnings) > 1 else ""))
+    if note := undrawn_note(labels):
+        warn(note)
     if done:
         write_exports(plan.exports, failures, outputs.overwrite)
     finish(failures)
@@ -200,11 +210,11 @@ def make_plan(
     return plan, failures + without_place
 
 
-def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> int:
+def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> tuple[TrackedFrame, str | None]:
     """Segment one photo, write its results and say what was found.
 
     Returns:
-        The number of objects.
+        What was found, and one line on how the photo was read, or None.
 
     Raises:
         VidsegError: the photo cannot be read, a prompt does not fit it, or a result cannot be written.
@@ -226,7 +236,7 @@ def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> int:
     click.echo(f"{results.photo}: {found}; wrote {', '.join(path.name for path in written)}")
     if candidates:
         click.echo(f"  {guesses(candidates)} (SAM's guess)")
-    return len(frame.detections)
+    return frame, photo.warning
 
 
 def summary(frame: TrackedFrame, best: float | None) -> str:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from vidseg.errors import InputError, OutputError
-from vidseg.exporters.formats import FORMATS, Format
+from vidseg.exporters.formats import FORMATS, SEED, VAL_SHARE, Format
 from vidseg.io.files import atomic_output, check_writable
 
 IMAGE_FILES = ("*.jpg", "*/*.jpg")  # what is in a folder of images
@@ -25,6 +25,8 @@ def export(  # noqa: PLR0913 - keywords of the public API
     every: int = 1,
     min_score: float = 0.0,
     images: bool = False,
+    val: float = VAL_SHARE,
+    seed: int = SEED,
     overwrite: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> list[Path]:
@@ -42,6 +44,9 @@ def export(  # noqa: PLR0913 - keywords of the public API
         every: keep the first frame of the tracks and each that is a multiple of so many frames later.
         min_score: leave out objects with a lower score.
         images: write the frames as images beside the file.
+        val: share of the frames that is for validation, of a format that splits them: whole clips, or a part of the
+            time of a single clip.
+        seed: another number chooses other clips, or another part.
         overwrite: replace what exists.
         progress: called after each frame of the tracks, kept or not, with how many are done and how many there are.
 
@@ -66,8 +71,9 @@ def export(  # noqa: PLR0913 - keywords of the public API
         raise InputError(f"images go with {some}; {format} {'has them anyway' if chosen.needs_images else 'has none'}")
     if every < 1:
         raise InputError(f"each {every}th frame cannot be kept; give a whole number from 1 on")
+    _check_split(format, val, seed)
     write = chosen.load()  # before the output is checked: it may lack a package
-    selection = Selection(every=every, min_score=min_score)
+    selection = Selection(every=every, min_score=min_score, val=val, seed=seed)
     sources = open_sources(paths, selection, clip=clip, needs_clips=images or chosen.needs_images, name=name)
     target = _target(paths, chosen, output, name)
     image_folder = target.with_name(f"{target.stem}.images") if images else None
@@ -103,6 +109,15 @@ def _check_clips(
         )
     if name is not None and (len(paths) > 1 or not re.fullmatch(r"[\w-]+", name)):
         raise InputError(f"images cannot be called {name!r}; give letters, digits, _ and -, for one tracks file")
+
+
+def _check_split(format: str, val: float, seed: int) -> None:
+    """Raise InputError unless the frames can be split so, or are not to be split."""
+    if not FORMATS[format].splits and (val, seed) != (VAL_SHARE, SEED):
+        some = ", ".join(other for other, its in FORMATS.items() if its.splits)
+        raise InputError(f"val and seed go with {some}; {format} is not split into training and validation")
+    if not 0 <= val < 1:
+        raise InputError(f"a share of {val:g} cannot be for validation; give a number from 0 to below 1")
 
 
 def _target(

@@ -45,6 +45,7 @@ class Format:
         several: several tracks files make one data set.
         images: the images of the frames can be written beside it.
         needs_images: it holds the images of the frames, so the clip must be there.
+        splits: it holds the frames as training and validation sets.
     """
 
     module: str
@@ -53,6 +54,7 @@ class Format:
     several: bool = False
     images: bool = False
     needs_images: bool = False
+    splits: bool = False
 
     def load(self) -> Write:
         """Import what writes the format.
@@ -77,12 +79,13 @@ def clip_name(tracks: str | os.PathLike[str]) -> str:
     return stem.removesuffix(".tracks") or stem
 
 
+VAL_SHARE, SEED = 0.2, 0  # where a format splits
 YOLO_FILES = ("images/*/*.jpg", "labels/*/*.txt", "labels/*.cache", "data.yaml")
 FORMATS = {
     "coco": Format(module="coco", suffix=".coco.json", several=True, images=True),
     "labels": Format(module="coco_polygons", suffix=".labels.json", several=True, images=True),
     "youtube-vis": Format(module="youtube_vis", suffix=".ytvis.json", several=True, images=True),
-    "yolo-seg": Format(module="yolo", suffix=".yolo", folder=YOLO_FILES, several=True, needs_images=True),
+    "yolo-seg": Format(module="yolo", suffix=".yolo", folder=YOLO_FILES, several=True, needs_images=True, splits=True),
     "davis": Format(module="davis", suffix=".davis", folder=("*.png",)),
     "mot": Format(module="mot", suffix=".mot.txt"),
     "mots": Format(module="mots", suffix=".mots.txt"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
-from vidseg.exporters.formats import clip_name
+from vidseg.exporters.formats import SEED, VAL_SHARE, clip_name
 from vidseg.tracks.file import Tracks, read_tracks
 from vidseg.tracks.records import FrameRecord, ObjectRecord
 
@@ -20,15 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which frames and objects are exported.
+    """Which frames and objects are exported, and how many of them are for validation.
 
     Attributes:
         every: keep the first frame, and those that are a multiple of so many frames after it.
         min_score: leave out objects with a lower score.
+        val: share of the frames that is for validation, where a format splits them.
+        seed: decides which frames these are.
     """
 
     every: int = 1
     min_score: float = 0.0
+    val: float = VAL_SHARE
+    seed: int = SEED
 
 
 @dataclass
@@ -101,6 +105,10 @@ class Source:
     def frame_count(self) -> int:
         """How many frames are kept. The tracks file is read for it."""
         return sum(kept for _, kept in self._records())
+
+    def frame_times(self) -> Iterator[float]:
+        """The times of the frames that are kept, in s. The tracks file is read for it."""
+        return (record.time for record, kept in self._records() if kept)
 
     def _records(self) -> Iterator[tuple[FrameRecord, bool]]:
         """All frames, and whether each is kept."""

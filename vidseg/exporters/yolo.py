@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
 
 from vidseg.exporters.images import save_jpeg
 from vidseg.exporters.polygons import centre_polygon
 from vidseg.exporters.source import Categories, Source
+from vidseg.exporters.split import TRAIN, VAL, split
 from vidseg.tracks.records import ObjectRecord
-
-SHORT_CLIP = 5  # frames: a clip with fewer is not split
 
 
 def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
     """Write images/ and labels/ with train/ and val/ in them, and data.yaml. `split` says which frame goes where."""
-    categories, short_clips, used = Categories(sources), 0, set()
+    categories, used = Categories(sources), set()
     for kind in ("images", "labels"):
-        for part in ("train", "val"):
+        for part in (TRAIN, VAL):
             (output / kind / part).mkdir(parents=True)
-    for source in sources:
-        count = source.frame_count()
-        short_clips += count < SHORT_CLIP
-        part_of = split(count, source, short_clips)
-        for place, frame in enumerate(source.frames(images=True)):
-            part = part_of(place)
+    for source, part_of in zip(sources, split(sources)):
+        for frame in source.frames(images=True):
+            part = part_of(frame.time)
             if part is None or frame.image is None:
                 continue
             used.add(part)
@@ -37,41 +32,11 @@ def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
     # Training needs images to validate on. Without any, those it trains on show at least that it learns.
     lines = [
         "train: images/train",
-        f"val: images/{'val' if 'val' in used else 'train'}",
+        f"val: images/{VAL}" if VAL in used else f"val: images/{TRAIN}  # no frames are for validation alone",
         "names:" if categories.names() else "names: {}",
     ]
     lines += [f"  {number}: {json.dumps(name, ensure_ascii=False)}" for number, name in enumerate(categories.names())]
     (output / "data.yaml").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-def split(count: int, source: Source, short_clips: int) -> Callable[[int], str | None]:
-    """Split a clip into frames for training and for validation.
-
-    The last fifth of a clip is for validation. What lies within a second before it is left out, but not more than a
-    tenth of the clip, and one frame at least: neighbouring frames look alike, and would make validation too easy. A
-    clip with fewer than SHORT_CLIP frames stays whole, and every fifth such clip is for validation.
-
-    Args:
-        count: how many frames of the clip are exported.
-        source: the clip.
-        short_clips: how many clips so far were short, this one included.
-
-    Returns:
-        A function that says of a frame, by its place among those `count`: "train", "val", or None for one left out.
-    """
-    if count < SHORT_CLIP:
-        return lambda place: "train" if short_clips % 5 else "val"
-    start = count - max(1, count // 5)
-    gap = max(1, min(round(_frame_rate(source) / source.selection.every), count // 10))
-    return lambda place: "val" if place >= start else "train" if place < start - gap else None
-
-
-def _frame_rate(source: Source) -> float:
-    """Frames/s of a clip; 25 where its tracks do not say."""
-    try:
-        return float(Fraction(source.tracks.header["frame_rate"]))
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return 25.0
 
 
 def normalised(found: ObjectRecord) -> str:

@@ -16,7 +16,7 @@ from vidseg.detection.base import BEST_SCORE
 from vidseg.detection.phrases import parse_phrases
 from vidseg.errors import InputError
 from vidseg.io.clip import Frame
-from vidseg.io.images import read_image
+from vidseg.io.images import levels_warning, measure_levels, read_image
 from vidseg.prompts.geometry import MaskPrompt, Rows, SupportsArray
 from vidseg.prompts.object_prompt import ObjectPrompt, clip_to_frame, object_prompt, prompts_from_arrays
 from vidseg.sam.frame import FrameMasks
@@ -60,6 +60,7 @@ class EmbeddedImage:
 
     Attributes:
         image: H×W×3 uint8 RGB.
+        warning: None, or one line if a file's values were spread over 0..255, because they use a part of their range.
     """
 
     def __init__(
@@ -69,8 +70,11 @@ class EmbeddedImage:
         detector: Callable[[], Detector],
         sharpen: bool = False,
     ):
+        self.warning: str | None = None
         if isinstance(image, (str, os.PathLike)):
-            image = read_image(Path(image))
+            file = Path(image)
+            levels = measure_levels([file])
+            self.warning, image = levels_warning(file, levels, [file]), read_image(file, levels)
         image = np.asarray(image)
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise InputError(f"an image must be a file, or H×W×3 uint8 RGB; it is {image.shape} {image.dtype}")

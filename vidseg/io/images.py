@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError, OutputError
 from vidseg.io.files import atomic_output
+from vidseg.io.levels import WHOLE_RANGE, Levels, levels_of, sample
 from vidseg.io.picture import over_white
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+SAMPLE_FILES = 16  # of a folder, to find out which values are black and white in it
+BITS_PER_SAMPLE, ORIENTATION = 258, 274  # TIFF's tags
+UNREADABLE = "an image of a kind that cannot be read ({error}); save it as a PNG with 8 bits a colour"
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -40,8 +45,13 @@ def is_result(file: Path) -> bool:
     return re.search(r"\.(segmented|(mask|cutout|candidate)-\d+)\.png$", file.name) is not None
 
 
-def read_image(file: Path) -> np.ndarray:
+def read_image(file: Path, levels: Levels | None = None) -> np.ndarray:
     """Read an image for the models.
+
+    Args:
+        file: the image.
+        levels: which values are black and white, if it has more than 8 bits a colour. By default its own, as
+            `measure_levels` finds them.
 
     Returns:
         H×W×3 uint8 RGB: turned upright by the EXIF data, more than 8 bits scaled to 8, transparency over white.
@@ -56,16 +66,113 @@ def read_image(file: Path) -> np.ndarray:
     image = _decoded(data, cv2.IMREAD_UNCHANGED)
     if image is None:
         raise InputError(f"{file}: not an image that can be read; replace or remove it")
-    if image.ndim == 3 and image.shape[2] == 4:
-        return _over_white(file)
-    if image.dtype.kind == "f":  # 0..1 in a TIFF
-        image = np.nan_to_num(image[..., None] if image.ndim == 2 else image)
-        image = np.broadcast_to((image * 255).round().clip(0, 255).astype(np.uint8), (*image.shape[:2], 3))
-    else:  # IMREAD_UNCHANGED ignores EXIF and keeps 16 bit; this mode does what is needed
-        image = _decoded(data, cv2.IMREAD_COLOR)
+    if not _is_deep(image):
+        levels = None
+    elif levels is None or levels.dtype != image.dtype.name:
+        levels = levels_of([sample(image)], image.dtype.name)
+    measured = levels if levels is not None and levels.measured else None
+    if _is_transparent(image):
+        return over_white(_turned(_scaled_rgba(image, measured), file)) if measured else _over_white(file)
+    if levels is not None and image.dtype.kind == "f":
+        image = levels.scale(image[..., None] if image.ndim == 2 else image)
+        image = np.broadcast_to(image, (*image.shape[:2], 3))
+    else:  # IMREAD_UNCHANGED ignores EXIF and keeps grey; these modes do what is needed
+        image = _decoded(data, cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if measured else 0))
         if image is None:
             raise InputError(f"{file}: an image of a kind that cannot be read; save it with 8 or 16 bits a colour")
+        image = measured.scale(image) if measured else image
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def measure_levels(files: Sequence[Path]) -> Levels | None:
+    """Find out which values are black and white in images that belong together.
+
+    Args:
+        files: the images. SAMPLE_FILES of them are read, spread over all; those that cannot be read are passed over.
+
+    Returns:
+        The same levels for all of them, or None if those that were read have no more than 8 bits a colour.
+    """
+    import cv2
+
+    samples: list[np.ndarray] = []
+    dtype = None
+    for file in sampled_files(files):
+        try:
+            image = _decoded(_bytes(file), cv2.IMREAD_UNCHANGED) if _may_be_deep(file) else None
+        except InputError:
+            continue
+        if image is not None and _is_deep(image) and dtype in (None, image.dtype.name):
+            dtype = image.dtype.name
+            samples.append(sample(image))
+    return None if dtype is None else levels_of(samples, dtype)
+
+
+def sampled_files(files: Sequence[Path]) -> Sequence[Path]:
+    """The files that `measure_levels` reads: all, or SAMPLE_FILES spread over them."""
+    if len(files) <= SAMPLE_FILES:
+        return files
+    return [files[i * (len(files) - 1) // (SAMPLE_FILES - 1)] for i in range(SAMPLE_FILES)]
+
+
+def levels_warning(path: str | os.PathLike[str], levels: Levels | None, files: Sequence[Path]) -> str | None:
+    """One line that says how the images of a path are shown, or None where they are shown as they are."""
+    if levels is None or levels.note is None:
+        return None
+    count = len(sampled_files(files))
+    measured = f", measured on {count} of its {len(files)} images" if count < len(files) else ""
+    return f"{os.fspath(path)} does not use the range of its {levels.dtype} pixels: {levels.note}{measured}"
+
+
+def _is_deep(image: np.ndarray) -> bool:
+    """Whether an image as it is stored has more than 8 bits a colour and can be shown."""
+    return image.dtype.name in WHOLE_RANGE and (image.dtype.name == "uint16" or not _is_transparent(image))
+
+
+def _is_transparent(image: np.ndarray) -> bool:
+    return image.ndim == 3 and image.shape[2] == 4
+
+
+def _may_be_deep(file: Path) -> bool:
+    """Whether an image may have more than 8 bits a colour, from the beginning of its file alone."""
+    try:
+        with file.open("rb") as data:
+            head = data.read(25)
+    except OSError:
+        return False
+    if head[:4] == b"\x89PNG":
+        return head[24:25] == b"\x10"
+    if head[:2] not in (b"II", b"MM"):
+        return False
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (1,))
+    except Exception:  # noqa: BLE001 - Pillow knows fewer kinds of TIFF than OpenCV, and says so in many ways
+        return True
+    return max(bits) > 8
+
+
+def _scaled_rgba(image: np.ndarray, levels: Levels) -> np.ndarray:
+    """H×W×4 uint16 BGRA as uint8 RGBA."""
+    import cv2
+    import numpy as np
+
+    alpha = (image[..., 3] / 257).round().astype(np.uint8)
+    return np.dstack([cv2.cvtColor(levels.scale(image[..., :3]), cv2.COLOR_BGR2RGB), alpha])
+
+
+def _turned(image: np.ndarray, file: Path) -> np.ndarray:
+    """Pixels as OpenCV has them without EXIF data, turned upright by those. It turns a TIFF by itself."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    with opened_by_pillow(file, UNREADABLE) as stored:
+        orientation = 1 if stored.format == "TIFF" else stored.getexif().get(ORIENTATION, 1)
+    picture = Image.fromarray(image)
+    picture.getexif()[ORIENTATION] = orientation
+    return np.asarray(ImageOps.exif_transpose(picture))
 
 
 def read_mask(file: Path) -> np.ndarray:
@@ -97,8 +204,7 @@ def _over_white(file: Path) -> np.ndarray:
     import numpy as np
     from PIL import ImageOps
 
-    says = "an image of a kind that cannot be read ({error}); save it as a PNG with 8 bits a colour"
-    with opened_by_pillow(file, says) as image:
+    with opened_by_pillow(file, UNREADABLE) as image:
         image.load()  # which turns a TIFF upright by itself
         return over_white(np.asarray(ImageOps.exif_transpose(image).convert("RGBA")))
 

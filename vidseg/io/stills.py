@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
-from vidseg.io.images import IMAGE_SUFFIXES, list_images, opened_by_pillow, read_image
+from vidseg.io.images import (
+    IMAGE_SUFFIXES,
+    levels_warning,
+    list_images,
+    measure_levels,
+    opened_by_pillow,
+    read_image,
+)
 from vidseg.io.picture import over_white
 from vidseg.io.reader import ClipInfo, Frame, Reader
 
@@ -45,10 +52,10 @@ class ImageFiles(Reader):
     """
 
     def __init__(self, path: str, files: list[Path]):
-        self._path, self._files = path, files
+        self._path, self._files, self._levels = path, files, measure_levels(files)
         first = next(self._images(range(len(files)), []), None)
         if first is None:
-            read_image(files[0])  # which says what is wrong
+            read_image(files[0], self._levels)  # which says what is wrong
             raise InputError(f"{path}: none of its images can be read; copy or download them again")
         number, image = first
         self._sized = files[number]
@@ -58,6 +65,7 @@ class ImageFiles(Reader):
     def read(self, first: int, stop: float) -> Iterator[Frame]:
         """Frames with first <= pts < stop (ticks), in order. InputError for an image of another size."""
         numbers, left_out = range(max(0, first), int(min(stop, len(self._files)))), []
+        self._warn(left_out)
         for number, image in self._images(numbers, left_out):
             self._warn(left_out)
             yield self._frame(number, image)
@@ -72,7 +80,7 @@ class ImageFiles(Reader):
         """(number, image) of the files that can be read; the names of the others are added to `left_out`."""
         for number in numbers:
             try:
-                image = read_image(self._files[number])
+                image = read_image(self._files[number], self._levels)
             except InputError:
                 left_out.append(self._files[number].name)
                 continue
@@ -88,10 +96,13 @@ class ImageFiles(Reader):
         return Frame(number, float(number * self.info.time_base), number, image)
 
     def _warn(self, left_out: list[str]) -> None:
+        levels = levels_warning(self._path, self._levels, self._files)
+        lines = [levels] if levels else []
         if left_out:
             names = ", ".join(left_out[:NAMED]) + (", …" if len(left_out) > NAMED else "")
             count = f"{len(left_out)} of {len(self._files)} images"
-            self.warning = f"{self._path}: {count} cannot be read and are left out ({names})"
+            lines.append(f"{self._path}: {count} cannot be read and are left out ({names})")
+        self.warning = "; ".join(lines) or self.warning
 
 
 class WebP(Reader):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from vidseg.rendering.fonts import undrawn_note
 from vidseg.rendering.labels import draw_labels
 from vidseg.rendering.objects import DrawnObject, objects_of, union_of
 from vidseg.rendering.palette import RGB, Colours
@@ -65,6 +66,7 @@ class OverlayAnnotator:
     def __init__(self, styles: Iterable[str], opacity: float = FILL, colours: Colours | None = None):
         self._styles, self._opacity, self._colours = frozenset(styles), opacity, colours or Colours()
         self._trails: dict[int, deque[TrailPoint]] = {}  # by id, the latest TRAIL seconds
+        self._written: set[str] = set()  # labels so far
 
     def observe(self, frame: TrackedFrame) -> None:
         """Note where the objects of a frame are, for the trails on later ones. `annotate` does that, too."""
@@ -100,7 +102,13 @@ class OverlayAnnotator:
                 draw_trail(scene, self._trails[object_id], frame.time, colour)
         if "label" in self._styles:
             draw_labels(scene, objects, colours)
+            self._written.update(one.label for one in objects)
         return scene
+
+    @property
+    def note(self) -> str | None:
+        """None, or one line that says which labels so far could not be drawn."""
+        return undrawn_note(self._written)
 
     def _draw_background(self, scene: np.ndarray, objects: list[DrawnObject], regions: list[Region]) -> None:
         """Draw the styles that change what is around the objects."""

@@ -73,9 +73,9 @@ class FrameRenderer:
 
     @property
     def note(self) -> str | None:
-        """One line if nothing was shown because no object is one of those asked for."""
+        """One line if nothing was shown because no object is one of those asked for, or if a label has no font."""
         if self._any_shown or not self._labels:
-            return None
+            return self._annotator.note
         wanted = ", ".join(sorted(f"{key}={value}" for key, value in self._options.selection))
         return f"nothing is shown: no object is {wanted}; the labels are {', '.join(sorted(self._labels))}"
 

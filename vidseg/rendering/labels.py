@@ -13,50 +13,46 @@ import numpy as np
 
 from vidseg.rendering.objects import DrawnObject
 from vidseg.rendering.palette import RGB, luminance
-
-FONT = cv2.FONT_HERSHEY_SIMPLEX
+from vidseg.rendering.text import TextStyle, shortened
 
 
 class LabelFont(NamedTuple):
     """How large labels are; `label_font` chooses it.
 
     Attributes:
-        scale: of OpenCV's font.
-        thickness: of its lines, in pixels.
+        style: of the text.
         padding: pixels around the text.
     """
 
-    scale: float
-    thickness: int
+    style: TextStyle
     padding: int
-
-    def size(self, text: str) -> tuple[int, int]:
-        """(width, height) of the text in pixels, without padding."""
-        (width, height), _ = cv2.getTextSize(text, FONT, self.scale, self.thickness)
-        return width, height
 
 
 def label_font(side: int) -> LabelFont:
     """The font for pictures whose shorter side is `side` pixels."""
     scale = max(0.4, side / 1200)
-    return LabelFont(scale, max(1, round(scale * 1.5)), max(3, round(scale * 9)))
+    return LabelFont(TextStyle(scale, max(1, round(scale * 1.5))), max(3, round(scale * 9)))
 
 
 def draw_labels(picture: np.ndarray, objects: list[DrawnObject], colours: list[RGB]) -> None:
     """Draw a label with name, id and score at each object."""
     height, width = picture.shape[:2]
-    font = label_font(min(height, width))
+    style, padding = label_font(min(height, width))
     taken: list[tuple[int, int, int, int]] = []
     for one, colour in zip(objects, colours):
-        text = _shortened(one.label, f" #{one.id} {one.score:.2f}", font, width - 2 * font.padding)
-        w, h = font.size(text)
-        size = w + 2 * font.padding, h + 2 * font.padding
+        parts = shortened(one.label, f" #{one.id} {one.score:.2f}", style, width - 2 * padding)
+        extents = [style.extent(part) for part in parts]
+        above = max(extent.ascent for extent in extents)
+        below = max(padding, *(extent.descent + 1 for extent in extents))
+        size = sum(extent.width for extent in extents) + 2 * padding, padding + above + below
         x, y = place_label(one.box.round().astype(int).tolist(), size, (width, height), taken)
         taken.append((x, y, x + size[0], y + size[1]))
         cv2.rectangle(picture, (x, y), (x + size[0] - 1, y + size[1] - 1), colour, cv2.FILLED)
         ink = (0, 0, 0) if luminance(colour) > 0.18 else (255, 255, 255)
-        start = x + font.padding, y + font.padding + h
-        cv2.putText(picture, text, start, FONT, font.scale, ink, font.thickness, cv2.LINE_AA)
+        start = x + padding
+        for part, extent in zip(parts, extents):
+            style.write(picture, part, (start, y + padding + above), ink, colour)
+            start += extent.width
 
 
 def place_label(
@@ -91,10 +87,3 @@ def place_label(
         return x, y
     nearest = np.where(free, np.abs(xs - x) + np.abs(ys - y), np.iinfo(int).max).argmin()
     return int(xs[nearest]), int(ys[nearest])
-
-
-def _shortened(name: str, rest: str, font: LabelFont, room: int) -> str:
-    """Name and rest, the name cut so that both fit into `room` pixels."""
-    while name and font.size(name + rest)[0] > room:
-        name = name[:-1]
-    return name + rest

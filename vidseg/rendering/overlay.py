@@ -38,8 +38,8 @@ class OverlayWriter:
 
     @property
     def note(self) -> str | None:
-        """None, or one line that says why the sound was left out."""
-        return self._video.note
+        """None, or one line that says why the sound was left out, or which labels could not be drawn."""
+        return "; ".join(note for note in (self._video.note, self._annotator.note) if note) or None
 
     def write(self, frame: TrackedFrame) -> None:
         """Draw a frame and add it to the video."""

@@ -87,7 +87,8 @@ def render(  # noqa: PLR0913 - the keywords of RenderOptions, for callers who sh
         progress: is called after each frame with how many are done, and how many there will be if that is known.
 
     Returns:
-        None, or one line on what is amiss: damage in the clip, sound left out, or no object that `only` names.
+        None, or one line on what is amiss: damage in the clip, sound left out, no object that `only` names, or a label
+        that no font has the letters of.
 
     Raises:
         ValueError: for choices that do not go together.
@@ -151,7 +152,7 @@ def _write_still(clip: Clip, tracks: Tracks, output: Path, options: RenderOption
 
     renderer = FrameRenderer(options, tracks.header)
     write_png(output, render_still(clip, tracks, number, renderer))
-    return clip.warning or renderer.note
+    return _joined(clip.warning, renderer.note)
 
 
 def _write_video(
@@ -174,7 +175,12 @@ def _write_video(
             encoder.submit((renderer.draw(frame), pts))
             if progress is not None:
                 progress(done, total)
-    return clip.warning or writer.note or renderer.note
+    return _joined(clip.warning, writer.note, renderer.note)
+
+
+def _joined(*notes: str | None) -> str | None:
+    """One line of those that there are."""
+    return "; ".join(note for note in notes if note) or None
 
 
 def _open_writer(output: Path, info: ClipInfo, clip: Clip, options: RenderOptions) -> GifWriter | VideoWriter:

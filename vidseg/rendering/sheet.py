@@ -15,6 +15,7 @@ from vidseg.errors import InputError
 from vidseg.io.clip import Clip, Frame
 from vidseg.rendering.options import RenderOptions
 from vidseg.rendering.palette import RGB, Colours
+from vidseg.rendering.text import TextStyle, shortened
 from vidseg.tracks.file import Tracks
 from vidseg.tracks.records import ObjectRecord
 
@@ -224,6 +225,7 @@ def _write_title(sheet: np.ndarray, entry: Entry, at: tuple[int, int], wide: int
 
 def _write(sheet: np.ndarray, text: str, at: tuple[int, int], room: int, colour: RGB, scale: float) -> None:
     """A line of text from `at` on, cut to `room` pixels."""
-    while text and cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0] > room:
-        text = text[:-1]
-    cv2.putText(sheet, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+    style, (x, y) = TextStyle(scale, 1), at
+    for part in shortened(text, "", style, room):
+        style.write(sheet, part, (x, y), colour, PAPER)
+        x += style.extent(part).width
