@@ -409,15 +409,6 @@ def test_sound_stays_in_step_when_starting_late(tmp_path):
     assert -0.05 < after[0][0] <= 0 and after[-1][0] < frames[-1].time + 0.05
 
 
-def test_sound_that_does_not_fit_is_left_out_with_a_note(tmp_path):
-    path = make_clip(tmp_path / "a.mkv", [40 * i for i in range(COUNT)], MS, audio="tta")
-    writer = copy(path, tmp_path / "out.mp4")
-    assert "tta does not fit" in (writer.note or "")
-    result = Clip(tmp_path / "out.mp4")
-    assert not result.info.has_audio and len(list(result.frames())) == COUNT
-    assert copy(path, tmp_path / "out.mkv").note is None and Clip(tmp_path / "out.mkv").info.has_audio
-
-
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_nothing_is_left_after_an_exception(tmp_path, error):
     path = make_clip(tmp_path / "a.mp4", audio="aac")

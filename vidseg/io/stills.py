@@ -102,7 +102,7 @@ class ImageFiles(Reader):
             names = ", ".join(left_out[:NAMED]) + (", …" if len(left_out) > NAMED else "")
             count = f"{len(left_out)} of {len(self._files)} images"
             lines.append(f"{self._path}: {count} cannot be read and are left out ({names})")
-        self.warning = "; ".join(lines) or self.warning
+        self.warning = "; ".join(lines) or None
 
 
 class WebP(Reader):

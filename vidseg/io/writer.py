@@ -16,12 +16,12 @@ from vidseg.io.decoding import reason, scaler
 from vidseg.io.files import atomic_output, check_writable
 from vidseg.io.reader import ClipInfo
 from vidseg.io.scheduling import usual_scheduling
-from vidseg.io.sound import SoundCopy, open_sound
+from vidseg.io.sound import SoundWriter, name_of, open_sound, plan_sound
 
 if TYPE_CHECKING:
     import numpy as np
-    from av.audio.stream import AudioStream
     from av.container import OutputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 
@@ -47,7 +47,7 @@ def writing_errors(path: Path) -> Iterator[None]:
 
 
 class VideoWriter:
-    """Writes frames with their source's timing, and copies its sound without encoding it again.
+    """Writes frames with their source's timing, and copies its sound, or encodes it again if the file cannot hold it.
 
         with VideoWriter("out.mp4", clip.info, audio_from=clip.path) as writer:
             for frame in clip.frames(start=2):
@@ -60,7 +60,7 @@ class VideoWriter:
     Args:
         path: .mp4, .mkv, .mov or .webm; an existing file is replaced (ask `check_writable` first).
         info: of the clip the frames come from, in the size of the frames.
-        audio_from: file whose first sound stream is copied, or None. Its clock is the frames' clock.
+        audio_from: file whose first sound stream is taken, or None. Its clock is the frames' clock.
         codec: how to encode; None: H.264, VP9 in .webm.
         crf: its quality, the lower the better; None: one that looks like the source.
 
@@ -77,6 +77,8 @@ class VideoWriter:
         codec: Codec | None = None,
         crf: int | None = None,
     ):
+        import av
+
         self.path = check_video_output(path, overwrite=True)
         self.note: str | None = None
         self._suffix = self.path.suffix.lower()
@@ -85,11 +87,15 @@ class VideoWriter:
         self._info = info
         self._first: int | None = None  # pts of the first and of the latest frame
         self._last = 0
+        self._sound: SoundWriter | None = None
+        # With its index in front, players can start before the end has arrived
+        options = {"movflags": "+faststart"} if self._suffix in (".mp4", ".mov") else {}
         with writing_errors(self.path), ExitStack() as stack:
             temporary = stack.enter_context(atomic_output(self.path))
-            sound = open_sound(audio_from, stack) if audio_from is not None else None
-            self._container, self._video, self._sound = self._start(temporary, sound)
+            self._source = open_sound(audio_from, stack) if audio_from is not None else None
+            self._container = av.open(str(temporary), "w", format=VIDEO_FORMATS[self._suffix], options=options)
             stack.callback(self._container.close)
+            self._video = self._add_video(self._container)
             self._stack = stack.pop_all()
         self._open = True
 
@@ -127,12 +133,13 @@ class VideoWriter:
         # multiple of 16
         threads = 1 if alpha else 0
         frame = scaler().reformat(given, format=self._codec.pixels, dst_colorspace=Colorspace.ITU709, threads=threads)
-        self._first = pts if self._first is None else self._first
-        self._last = pts
-        frame.pts, frame.time_base = pts - self._first, self._info.time_base
         with writing_errors(self.path):
-            self._container.mux(self._video.encode(frame))
-            self._copy_sound(self._first, pts * self._info.time_base)
+            if self._first is None:
+                self._first = pts
+                self._start(pts * self._info.time_base)
+            self._last = pts
+            frame.pts, frame.time_base = pts - self._first, self._info.time_base
+            self._mux(self._video.encode(frame), pts * self._info.time_base)
 
     def close(self) -> None:
         """Finish the file and give it its name. OutputError if no frame was written."""
@@ -142,44 +149,48 @@ class VideoWriter:
         with writing_errors(self.path), self._stack:  # leaving the stack closes the file and renames it, or removes it
             if self._first is None:
                 raise OutputError(f"{self.path}: there was no frame to write")
-            self._container.mux(self._video.encode(None))
-            self._copy_sound(self._first, self._last * self._info.time_base + 1 / self._info.frame_rate)
+            self._mux(self._video.encode(None), self._last * self._info.time_base + 1 / self._info.frame_rate)
 
-    def _copy_sound(self, first: int, until: Fraction) -> None:
+    def _start(self, start: Fraction) -> None:
+        """Write the header, for a video whose first frame is at `start` (s), and decide about the sound before."""
+        if self._source is not None:
+            plan = plan_sound(self._source, self._suffix, start)
+            if plan is not None:
+                self._sound = SoundWriter(self._source, self._container, plan)
+            else:
+                other = ".mov" if self._suffix == ".mkv" or self._codec is WITH_ALPHA[".webm"] else ".mkv"
+                self._leave_out_sound(f"{name_of(self._source)} does not fit into {self._suffix}; try {other}")
+        self._container.start_encoding()
+
+    def _mux(self, pictures: list[Packet], until: Fraction) -> None:
+        """Write encoded pictures, and the sound up to `until` (s, in the source's clock)."""
+        for packet in pictures:
+            with self._without_sound_on_error(until):
+                self._container.mux(packet)
         if self._sound is not None:
-            self._sound.copy(first * self._info.time_base, until)
+            with self._without_sound_on_error(until):
+                self._sound.write(until)
 
-    def _start(
-        self, temporary: Path, source: AudioStream | None
-    ) -> tuple[OutputContainer, VideoStream, SoundCopy | None]:
-        """Open the container and write its header. The sound is left out, with a note, if it does not fit into it."""
-        import av
+    @contextmanager
+    def _without_sound_on_error(self, until: Fraction) -> Iterator[None]:
+        """Leave out the rest of the sound if it cannot be written, rather than lose the picture.
+
+        FFmpeg sorts packets before it writes them, so one of the sound may fail while a picture is handed over.
+        """
         from av.error import FFmpegError
 
-        # With its index in front, players can start before the end has arrived
-        options = {"movflags": "+faststart"} if self._suffix in (".mp4", ".mov") else {}
-        container = av.open(str(temporary), "w", format=VIDEO_FORMATS[self._suffix], options=options)
         try:
-            video = self._add_video(container)
-            sound = None
-            if source is not None:
-                target = container.add_stream_from_template(source)
-                sound = SoundCopy(source, container, target, early=self._suffix not in (".mkv", ".webm"))
-            container.start_encoding()
-        except OutputError:
-            container.close()
+            yield
+        except OSError:  # a full disk
             raise
-        except (FFmpegError, ValueError):
-            container.close()
-            if source is None:
+        except (FFmpegError, ValueError, RuntimeError) as error:
+            if len(self._container.streams) == 1:
                 raise
-            other = ".mov" if self._suffix == ".mkv" or self._codec is WITH_ALPHA[".webm"] else ".mkv"
-            self.note = (
-                f"{self.path} is without sound: {source.codec_context.name} does not fit into {self._suffix}; "
-                f"try {other}"
-            )
-            return self._start(temporary, None)
-        return container, video, sound
+            self._leave_out_sound(f"after {float(until):.1f} s it cannot be written ({reason(error)})")
+
+    def _leave_out_sound(self, why: str) -> None:
+        self._sound = None
+        self.note = f"{self.path} is without sound: {why}"
 
     def _add_video(self, container: OutputContainer) -> VideoStream:
         """Add a video stream with an open encoder. OutputError if it does not take frames of this size."""
