@@ -27,7 +27,7 @@ from vidseg.tracking.options import TrackOptions
 from vidseg.tracking.pending import MaskEstimate, PendingFrame
 from vidseg.tracking.registry import Identity, TrackRegistry
 from vidseg.tracking.update import TrackUpdate
-from vidseg.tracks.frame import TrackedFrame
+from vidseg.tracks.frame import ClassIds, TrackedFrame
 
 if TYPE_CHECKING:
     from vidseg.detection.base import Detector
@@ -106,8 +106,9 @@ class EmbeddedImage:
 
         Returns:
             The only frame of the clip: `detections` has masks, ids (1, 2, … in the order above, then what the text
-            found), labels, and as confidence SAM's guess of each mask's IoU. data["mask_logits"] is N×h×w float32: the
-            low-resolution logits. metadata["best_score"] is the best score of the detector, also below its threshold.
+            found), labels, class ids, and as confidence SAM's guess of each mask's IoU. data["mask_logits"] is N×h×w
+            float32: the low-resolution logits. metadata["best_score"] is the best score of the detector, also below its
+            threshold.
             Objects without a single pixel are left out.
 
         Raises:
@@ -143,6 +144,7 @@ class EmbeddedImage:
         low_res = [answers[i] if i in answers else clamp_logits(now.estimates[i].logits.float()) for i in shown]
         side = self._features.high_res[0].shape[-1]
         logits = np.array([logits.cpu().numpy() for logits in low_res], np.float32).reshape(-1, side, side)
+        frame.detections.class_id = ClassIds(phrases).number(frame.detections.data["class_name"])
         frame.detections.data[LOGITS] = logits
         frame.detections.metadata[BEST_SCORE] = score
         return frame
@@ -180,6 +182,7 @@ class EmbeddedImage:
         assert frame.detections.tracker_id is not None
         frame.detections.data["candidate"] = frame.detections.tracker_id
         frame.detections.tracker_id = np.full(len(frame.detections), one.id)
+        frame.detections.class_id = ClassIds().number(frame.detections.data["class_name"])
         return frame
 
     def _frame(self) -> Frame:
