@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vidseg import presets
+from vidseg.detection.thresholds import DEFAULT_THRESHOLDS, DetectionThresholds, with_thresholds
 from vidseg.device import check_dtype, is_bfloat16_faster, resolve_device
 from vidseg.errors import InputError, ModelError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from vidseg.tracks.frame import TrackedFrame
 
 
-def load(
+def load(  # noqa: PLR0913  # the public keywords, which all have defaults
     preset: str | None = None,
     *,
     sam: str | os.PathLike[str] | None = None,
@@ -37,6 +38,8 @@ def load(
     dtype: str = "auto",
     compile: bool = False,
     sharpen: bool | None = None,
+    box_threshold: float = DEFAULT_THRESHOLDS.box,
+    text_threshold: float = DEFAULT_THRESHOLDS.text,
 ) -> Model:
     """Load SAM 2.1 and Grounding DINO.
 
@@ -56,13 +59,17 @@ def load(
             and makes a CPU slower.
         sharpen: move the outlines of masks to edges in the picture that are near (`vidseg.tracking.refinement`).
             Default: as the preset has it; only "demo" does.
+        box_threshold: score, 0..1, that a phrase of a text prompt needs for a box to be found.
+        text_threshold: probability, 0..1, below which a word counts as none when two phrases compete for a box.
 
     Returns:
         The model. SAM is loaded now, the detector with the first text prompt.
 
     Raises:
         ModelError: there is no such preset or device, or a checkpoint is broken or cannot be fetched.
+        InputError: a threshold is not a number from 0 to 1.
     """
+    thresholds = DetectionThresholds(box=box_threshold, text=text_threshold)
     pair = presets.preset(preset or "small") if preset or sam is None else None
     sam_source = os.fspath(sam) if sam is not None else pair.sam if pair else ""
     detector_source = os.fspath(detector) if detector is not None else pair.detector if pair else None
@@ -85,6 +92,7 @@ def load(
         {"sam": sam_source, "detector": detector_source},
         compile,
         sharpen=pair is not None and pair.sharpen if sharpen is None else sharpen,
+        thresholds=thresholds,
     )
 
 
@@ -95,6 +103,7 @@ class Model:
         device, dtype, compile: where and how it runs.
         names: the checkpoints it was loaded from, {"sam": …, "detector": … or None}.
         sharpen: whether outlines move to edges in the picture.
+        thresholds: what counts as found.
     """
 
     def __init__(
@@ -106,8 +115,10 @@ class Model:
         names: dict[str, str | None],
         compile: bool = False,
         sharpen: bool = False,
+        thresholds: DetectionThresholds = DEFAULT_THRESHOLDS,
     ):
         self.device, self.dtype, self.names, self.compile, self.sharpen = device, dtype, names, compile, sharpen
+        self.thresholds = thresholds
         self._network, self._detector_path = network, detector_path
 
     @cached_property
@@ -123,7 +134,7 @@ class Model:
             )
         from vidseg.detection.grounding_dino import load_detector
 
-        return load_detector(self._detector_path, self.device, "float32")
+        return load_detector(self._detector_path, self.device, "float32", self.thresholds)
 
     def propagator(self) -> Propagator:
         """A propagation engine without objects, for one clip: see `vidseg.sam.propagator`."""
@@ -195,6 +206,8 @@ class Model:
         end: float | None = None,
         reserved: Iterable[int] = (),
         between: Callable[[], None] | None = None,
+        box_threshold: float | None = None,
+        text_threshold: float | None = None,
     ) -> Tracking:
         """Track objects through a clip.
 
@@ -229,21 +242,27 @@ class Model:
             reserved: ids that no new object gets, since others had them in an earlier run.
             between: is called before each frame that is worked on, also those before the first one comes out, so that
                 others get their turn on the model. What it raises ends the run.
+            box_threshold: score, 0..1, that a phrase needs for a box to be found. Default: the model's. Where it is
+                below 0.35, any two detections confirm an object.
+            text_threshold: probability, 0..1, below which a word counts as none when two phrases compete for a box.
+                Default: the model's.
 
         Returns:
             An iterator of `TrackedFrame`, one a frame, in order; frames are read, tracked and dropped one by one.
             Once it is through, its attributes say what happened (see `vidseg.tracking.iterator.Tracking`).
 
         Raises:
-            InputError: the clip cannot be read, the text names nothing, or a prompt is not valid or outside the frame.
+            InputError: the clip cannot be read, the text names nothing, a prompt is not valid or outside the frame, or
+                a threshold is not a number from 0 to 1.
             ModelError: the detector cannot be loaded.
         """
         from vidseg.io.clip import Clip
         from vidseg.prompts.object_prompt import prompts_from_arrays
         from vidseg.tracking.iterator import Tracking
-        from vidseg.tracking.options import TrackOptions
+        from vidseg.tracking.options import THRESHOLDS, TrackOptions
         from vidseg.tracking.run import ClipRun
 
+        lowest = self.thresholds.updated(box_threshold, text_threshold).box
         options = TrackOptions(
             keyframe=keyframe,
             redetect=redetect,
@@ -253,10 +272,11 @@ class Model:
             start=start,
             end=end,
             reserved_ids=frozenset(reserved),
+            thresholds=THRESHOLDS.for_scores_from(lowest, DEFAULT_THRESHOLDS.box),
         )
         wanted = _track_prompts(prompt, prompts_from_arrays(boxes, points, point_labels, masks), prompts)
         source = clip if isinstance(clip, Clip) else Clip(clip)
-        detector = self.detector if wanted.phrases else None
+        detector = with_thresholds(self.detector, box_threshold, text_threshold) if wanted.phrases else None
         return Tracking(ClipRun(source, self.propagator(), wanted, options, detector, between))
 
 

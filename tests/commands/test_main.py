@@ -23,6 +23,7 @@ from tests.support.clips import make_clip, make_sound, noise, sound_packets
 from tests.support.detections import ids_of, masks_of
 from vidseg.commands.main import main
 from vidseg.io.clip import Clip
+from vidseg.io.images import read_image
 from vidseg.model import Model
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -186,10 +187,29 @@ def test_nothing_found_is_no_failure(clip):
     assert result.exit_code == 0 and result.stderr == ""
     first = result.stdout.splitlines()[0]
     assert first.startswith("Found nothing for 'airplane', 'Ship' in 12 frames; the best score was 0.")
-    assert 0 < float(first.rstrip(".").split()[-1]) < 0.35
+    score, hint = first.partition("the best score was ")[2].split(", ")
+    assert 0 < float(score) < 0.35 and hint == "see --box-threshold."
     assert files(clip.parent) == ["dog.mp4", "dog.tracked.mp4", "dog.tracks.jsonl"]
     assert [len(frame.detections) for frame in vidseg.read_tracks(clip.with_name("dog.tracks.jsonl"))] == [0] * 12
     assert len(list(Clip(clip.with_name("dog.tracked.mp4")).frames())) == 12
+
+
+@pytest.mark.parametrize(("option", "value"), [("--box-threshold", "0.2"), ("--text-threshold", "0.1")])
+def test_thresholds(tmp_path, option, value):
+    image = read_image(SAMPLES / "desk.png")
+    make_clip(tmp_path / "desk.mp4", [0, 512], size=image.shape[1::-1], options={"crf": "14"}, paint=lambda *_: image)
+    result = track(tmp_path / "desk.mp4", "--prompt", "car", "--no-video", option, value)
+    assert result.exit_code == 0 and result.stderr == ""
+    found = [len(frame.detections) for frame in vidseg.read_tracks(tmp_path / "desk.tracks.jsonl")]
+    assert len(found) == 2 and all(found) is any(found) is (option == "--box-threshold")
+
+
+@pytest.mark.parametrize("command", ["track", "image"])
+@pytest.mark.parametrize("option", ["--box-threshold", "--text-threshold"])
+@pytest.mark.parametrize("value", ["1.5", "-0.1", "much", "nan"])
+def test_what_is_no_threshold(clip, command, option, value):
+    result = run(command, clip, "--prompt", "dog", *DEMO, option, value)
+    assert result.exit_code != 0 and "threshold" in result.stderr and files(clip.parent) == ["dog.mp4"]
 
 
 def test_folder_of_images(tmp_path, park):

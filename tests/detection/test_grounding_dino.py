@@ -12,8 +12,9 @@ import torch
 
 from tests.support.standins import last_bias
 from vidseg.detection.base import best_score
-from vidseg.detection.grounding_dino import DetectionThresholds, GroundingDino, load_detector, suppress
+from vidseg.detection.grounding_dino import GroundingDino, load_detector, suppress
 from vidseg.detection.phrases import encode_phrases, name_boxes
+from vidseg.detection.thresholds import DetectionThresholds
 from vidseg.errors import InputError, ModelError
 from vidseg.io.images import read_image
 

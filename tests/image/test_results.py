@@ -319,3 +319,12 @@ def test_same_names_from_two_folders(desk, tmp_path):
     done = run(desk, tmp_path / "other/desk.png", *CLOCK, "--output", tmp_path / "out")
     assert done.exit_code == 1 and "would have the names" in done.stderr
     assert files(tmp_path / "out") == ["desk.png.segmented.png", "desk.png.tracks.jsonl"]
+
+
+@pytest.mark.parametrize(("threshold", "found"), [((), False), (("--box-threshold", "0.2"), True)])
+def test_threshold(desk, threshold, found):
+    done = run(SAMPLES / "desk.png", "--prompt", "car", "--output", desk.parent, *threshold)
+    assert done.exit_code == 0, done.stderr
+    assert ("found nothing (best score 0.32, see --box-threshold)" not in done.stdout) is found
+    (frame,) = vidseg.read_tracks(desk.parent / "desk.tracks.jsonl")
+    assert (len(frame.detections) > 0) is found

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vidseg.errors import InputError
-from vidseg.tracking.options import Thresholds, TrackOptions, TrackPrompts
+from vidseg.tracking.options import THRESHOLDS, Thresholds, TrackOptions, TrackPrompts
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,11 @@ def test_value_objects_are_frozen_and_take_keywords_only(cls):
     value = cls(**({"phrases": ("dog",)} if cls is TrackPrompts else {}))
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(value, fields[0].name, None)
+
+
+@pytest.mark.parametrize("lowest", [0.0, 0.1, 0.34, 0.35, 0.9])
+def test_two_detections_confirm_where_weak_ones_count(lowest):
+    limits = THRESHOLDS.for_scores_from(lowest, 0.35)
+    assert (limits == THRESHOLDS) is (lowest >= 0.35)
+    assert min(lowest, 0.6) <= limits.strong_score <= 0.6
+    assert lowest >= 0.35 or limits.confirm_score_sum <= 2 * lowest

@@ -61,6 +61,29 @@ def test_text_on_an_image(client, visitor):
         assert iou(one["mask"], truth("desk", 0)[one["label"]][0]) > 0.75
 
 
+def test_threshold_of_text_on_an_image(client, visitor):
+    assert client.get("/api/info").json()["box_threshold"] == 0.35
+    media = client.post(f"{visitor}/samples/desk.png").json()["media"]
+
+    def ask(**more):
+        return client.post(f"{visitor}/media/{media}/segment", json={"text": "car", **more})
+
+    usual = ask().json()
+    assert usual["objects"] == ask(box_threshold=None).json()["objects"] == [] and 0.2 < usual["best_score"] < 0.35
+    assert ask(box_threshold=0.2).json()["objects"] and ask(box_threshold=0.99).json()["objects"] == []
+    assert [ask(box_threshold=value).status_code for value in (-0.1, 1.1, "much")] == [422] * 3
+
+
+def test_threshold_of_text_on_a_clip(client, visitor):
+    media = client.post(f"{visitor}/media?name=a.mp4", content=beginning_of_park(4)).json()["media"]
+    for threshold, found in ((None, False), (0.03, True)):
+        body = {"text": "airplane", "box_threshold": threshold}
+        job = client.post(f"{visitor}/media/{media}/track", json=body).json()["job"]
+        frames, end = run(client, visitor, job)
+        assert any(frame["objects"] for frame in frames) is found
+        assert found or end["detail"] == "nothing was found in 4 frames (best score 0.04, see the threshold)"
+
+
 def test_clicks_are_the_same_as_in_python(client, visitor, model):
     media = client.post(f"{visitor}/samples/desk.png").json()["media"]
     prompt = {"id": 3, "points": [[300, 300], [40, 40]], "point_labels": [1, 0]}

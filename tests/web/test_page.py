@@ -105,6 +105,20 @@ def download(page, kind: str) -> Path:
     return Path(coming.value.path())
 
 
+def test_threshold(page):
+    take(page, "desk.png")
+    assert page.input_value("#box-threshold") == "0.35" and page.inner_text("#search output") == "0.35"
+    find(page, "car")
+    assert page.inner_text("#status") == (
+        "Nothing found: the best score was 0.32. Lower the threshold, or try another word."
+    )
+    page.fill("#box-threshold", "0.2")
+    assert page.inner_text("#search output") == "0.20"
+    page.eval_on_selector("#status", "node => { node.textContent = '' }")
+    find(page, "car")
+    assert page.inner_text("#status").startswith("Found ") and "car" in ids(page)
+
+
 def test_text_on_an_image(page):
     take(page, "desk.png")
     find(page, "laptop. lamp")

@@ -103,7 +103,7 @@ def report(
         note: one line on what is wrong with the files, or None.
     """
     if run.keyframe is None:
-        best = f"; the best score was {run.best_score:.2f}" if run.best_score else ""
+        best = f"; the best score was {run.best_score:.2f}, see --box-threshold" if run.best_score else ""
         wanted = f" for {', '.join(repr(phrase) for phrase in phrases)}" if phrases else ""
         click.echo(f"Found nothing{wanted} in {frames} frames{best}.")
     else:

@@ -243,7 +243,7 @@ def summary(frame: TrackedFrame, best: float | None) -> str:
     """What was found on one photo; `best` is the detector's best score, if there was a text prompt."""
     found = frame.detections
     if not len(found):
-        return "found nothing" + ("" if best is None else f" (best score {best:.2f})")
+        return "found nothing" + ("" if best is None else f" (best score {best:.2f}, see --box-threshold)")
     return ", ".join(f"{data['class_name']} {number}" for *_, number, data in found)
 
 

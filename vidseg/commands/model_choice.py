@@ -9,6 +9,7 @@ import click
 import vidseg
 from vidseg.commands.console import status
 from vidseg.commands.options import as_value
+from vidseg.detection.thresholds import DEFAULT_THRESHOLDS
 from vidseg.device import DEVICES, DTYPES
 from vidseg.presets import PRESETS
 
@@ -28,6 +29,8 @@ class ModelChoice:
     dtype: str
     sharpen: bool | None
     compile: bool
+    box_threshold: float
+    text_threshold: float
 
     def load(self, *, with_detector: bool | None = None) -> vidseg.Model:
         """Load the model, with a spinner on stderr.
@@ -76,6 +79,20 @@ model_options = as_value(
         ),
         click.option(
             "--compile", is_flag=True, help="Use torch.compile: for long clips on a GPU. Takes minutes at first."
+        ),
+        click.option(
+            "--box-threshold",
+            default=DEFAULT_THRESHOLDS.box,
+            show_default=True,
+            type=click.FloatRange(0, 1),
+            help="Score that TEXT needs to be found: lower it to find more.",
+        ),
+        click.option(
+            "--text-threshold",
+            default=DEFAULT_THRESHOLDS.text,
+            show_default=True,
+            type=click.FloatRange(0, 1),
+            help="Score below which a word does not count when two phrases compete for a box.",
         ),
     ),
 )

@@ -7,10 +7,10 @@ the model's token logits, so that every box carries the user's own spelling and 
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from vidseg.detection.base import BEST_SCORE
 from vidseg.detection.phrases import Encoded, encode_phrases, name_boxes
+from vidseg.detection.thresholds import DEFAULT_THRESHOLDS, DetectionThresholds
 from vidseg.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -29,21 +30,6 @@ V = TypeVar("V")
 
 SAME_BOX = 0.9  # IoU above which two boxes are one object, whatever their names
 KEPT_PROMPTS = 8  # prompts whose text features are kept
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectionThresholds:
-    """What counts as found; the defaults are those of Grounding DINO's own demos.
-
-    Attributes:
-        box: score that a phrase needs for a box, 0..1.
-        text: probability below which a token counts as none when two phrases compete for a box, 0..1.
-        nms: IoU above which two boxes of one phrase are duplicates.
-    """
-
-    box: float = 0.35
-    text: float = 0.25
-    nms: float = 0.6
 
 
 def suppress(found: sv.Detections, nms_threshold: float) -> sv.Detections:
@@ -68,7 +54,7 @@ class GroundingDino:
         processor: Any,
         device: str | torch.device = "cpu",
         dtype: str | torch.dtype = "float32",
-        thresholds: DetectionThresholds = DetectionThresholds(),
+        thresholds: DetectionThresholds = DEFAULT_THRESHOLDS,
     ):
         import torch
 
@@ -78,6 +64,12 @@ class GroundingDino:
         self.thresholds = thresholds
         self._encoded: OrderedDict[tuple[str, ...], list[Encoded]] = OrderedDict()
         self._text = text_cache(self.model.model.text_backbone)
+
+    def with_thresholds(self, box: float | None, text: float | None) -> GroundingDino:
+        """The same detector, with the same caches, but other thresholds; None: as they are. Raises InputError."""
+        other = copy.copy(self)
+        other.thresholds = self.thresholds.updated(box, text)
+        return other
 
     def detect(self, image: np.ndarray, phrases: Sequence[str]) -> sv.Detections:
         """Boxes of the objects that `phrases` name, best first.
@@ -213,7 +205,7 @@ def load_detector(
     folder: str | Path,
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype = "float32",
-    thresholds: DetectionThresholds = DetectionThresholds(),
+    thresholds: DetectionThresholds = DEFAULT_THRESHOLDS,
 ) -> GroundingDino:
     """Load a Grounding DINO checkpoint.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vidseg.detection.base import BEST_SCORE
 from vidseg.detection.phrases import parse_phrases
+from vidseg.detection.thresholds import DEFAULT_THRESHOLDS, with_thresholds
 from vidseg.errors import InputError
 from vidseg.io.clip import Frame
 from vidseg.io.images import levels_warning, measure_levels, read_image
@@ -27,7 +28,7 @@ from vidseg.tracking.options import TrackOptions
 from vidseg.tracking.pending import MaskEstimate, PendingFrame
 from vidseg.tracking.registry import Identity, TrackRegistry
 from vidseg.tracking.update import TrackUpdate
-from vidseg.tracks.frame import TrackedFrame
+from vidseg.tracks.frame import ClassIds, TrackedFrame
 
 if TYPE_CHECKING:
     from vidseg.detection.base import Detector
@@ -44,6 +45,8 @@ class ImagePrompts(TypedDict, total=False):
     prompts: Sequence[ObjectPrompt | Mapping[str, object]]
     previous: TrackedFrame | None
     allow_overlap: bool
+    box_threshold: float | None
+    text_threshold: float | None
 
 
 LOGITS = "mask_logits"  # where detections carry the answer of the network, for the next round of clicks
@@ -93,6 +96,8 @@ class EmbeddedImage:
         prompts: Sequence[ObjectPrompt | Mapping[str, object]] = (),
         previous: TrackedFrame | None = None,
         allow_overlap: bool = False,
+        box_threshold: float | None = None,
+        text_threshold: float | None = None,
     ) -> TrackedFrame:
         """Outline objects that are named or pointed at; at least one of the ways to do so is needed.
 
@@ -107,17 +112,23 @@ class EmbeddedImage:
                 the network sees the earlier mask, and all clicks that are given now.
             allow_overlap: keep masks as SAM draws them; else a pixel belongs to one object at most, and what lies
                 hidden behind another is left out.
+            box_threshold: score, 0..1, that a phrase needs for a box to be found. Default: the model's.
+            text_threshold: probability, 0..1, below which a word counts as none when two phrases compete for a box.
+                Default: the model's.
 
         Returns:
             The only frame of the clip: `detections` has masks, ids (1, 2, … in the order above, then what the text
-            found), labels, and as confidence SAM's guess of each mask's IoU. data["mask_logits"] is N×h×w float32: the
-            low-resolution logits. metadata["best_score"] is the best score of the detector, also below its threshold.
+            found), labels, class ids, and as confidence SAM's guess of each mask's IoU. data["mask_logits"] is N×h×w
+            float32: the low-resolution logits. metadata["best_score"] is the best score of the detector, also below its
+            threshold.
             Objects without a single pixel are left out.
 
         Raises:
-            InputError: there is no prompt, or one is not valid or lies outside the image.
+            InputError: there is no prompt, one is not valid or lies outside the image, or a threshold is not a number
+                from 0 to 1.
             ModelError: there is no detector for the text.
         """
+        DEFAULT_THRESHOLDS.updated(box_threshold, text_threshold)  # raises for what is no threshold
         height, width = self.image.shape[:2]
         by_user = clip_to_frame(
             [*prompts_from_arrays(boxes, points, point_labels, masks), *map(object_prompt, prompts)], width, height
@@ -134,7 +145,7 @@ class EmbeddedImage:
             answer.ids, answer.logits = [internal_id], fill_holes(answer.logits[None])[0]
             now.add(answer)
         if phrases:
-            detect = PhraseDetector(self._detector(), phrases)
+            detect = PhraseDetector(with_thresholds(self._detector(), box_threshold, text_threshold), phrases)
             found, score = detect(now.frame), detect.best_score
             TrackUpdate(
                 registry=registry, propagator=engine, now=now, features=self._features, will_redetect=False
@@ -147,6 +158,7 @@ class EmbeddedImage:
         low_res = [answers[i] if i in answers else clamp_logits(now.estimates[i].logits.float()) for i in shown]
         side = self._features.high_res[0].shape[-1]
         logits = np.array([logits.cpu().numpy() for logits in low_res], np.float32).reshape(-1, side, side)
+        frame.detections.class_id = ClassIds(phrases).number(frame.detections.data["class_name"])
         frame.detections.data[LOGITS] = logits
         frame.detections.metadata[BEST_SCORE] = score
         return frame
@@ -184,6 +196,7 @@ class EmbeddedImage:
         assert frame.detections.tracker_id is not None
         frame.detections.data["candidate"] = frame.detections.tracker_id
         frame.detections.tracker_id = np.full(len(frame.detections), one.id)
+        frame.detections.class_id = ClassIds().number(frame.detections.data["class_name"])
         return frame
 
     def _frame(self) -> Frame:

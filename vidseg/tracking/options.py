@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -86,6 +86,18 @@ class Thresholds:
     refine_epsilon: float = 1e-4
     refine_explained: float = 0.5
     refine_max_logit: float = 16.0
+
+    def for_scores_from(self, lowest: float, usual: float) -> Thresholds:
+        """The same for a detector that may say less: any two of its detections confirm a track.
+
+        Args:
+            lowest: score that a detection has at least.
+            usual: the same where these constants hold; they do for all that is higher.
+        """
+        if lowest >= usual:
+            return self
+        strong = self.strong_score * lowest / usual
+        return replace(self, strong_score=strong, confirm_score_sum=min(self.confirm_score_sum, 2 * lowest))
 
 
 THRESHOLDS = Thresholds()

@@ -27,7 +27,7 @@ from vidseg.tracking.pass_state import begin_pass
 from vidseg.tracking.pending import PendingFrame
 from vidseg.tracking.propagation_pass import PropagationPass
 from vidseg.tracking.registry import Identity, TrackRegistry
-from vidseg.tracks.frame import TrackedFrame, empty_detections
+from vidseg.tracks.frame import ClassIds, TrackedFrame, empty_detections
 
 if TYPE_CHECKING:
     from vidseg.detection.base import Detector
@@ -68,6 +68,7 @@ class ClipRun:
         labels = {one.id: one.label for one in by_user if one.label is not None}  # the same on all frames
         user_labels = {one.id: labels.get(one.id) for one in by_user}
         self.registry = TrackRegistry(user_labels, options.reserved_ids, options.thresholds)
+        self._classes = ClassIds(prompts.phrases)
         self._propagator = propagator
         self._detect = PhraseDetector(detector, prompts.phrases) if detector is not None else None
         if detector is None:
@@ -228,6 +229,9 @@ class ClipRun:
         return pending.finalize(self.registry.identities(), self._options)
 
     def _hand_out(self, frame: TrackedFrame) -> TrackedFrame:
-        assert frame.detections.tracker_id is not None
-        self.registry.count_visible(frame.detections.tracker_id.tolist())
+        found = frame.detections
+        assert found.tracker_id is not None
+        self.registry.count_visible(found.tracker_id.tolist())
+        # Here, where frames come in the order of the clip: readers of the tracks file see labels in the same order.
+        found.class_id = self._classes.number(found.data["class_name"])
         return frame

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 import vidseg
 from vidseg.errors import InputError, OutputError
 from vidseg.io.files import atomic_output, check_writable
+from vidseg.tracks.frame import ClassIds
 from vidseg.tracks.records import FrameRecord, parse_record
 from vidseg.tracks.rle import encode_mask
 
@@ -170,8 +171,10 @@ class Tracks:
         return self.header["height"]
 
     def __iter__(self) -> Iterator[TrackedFrame]:
+        prompts = self.header.get("prompts")
+        classes = ClassIds([str(phrase) for phrase in cast("list[Any]", prompts)] if isinstance(prompts, list) else ())
         for record in self.records():
-            yield record.decode()
+            yield record.decode(classes)
 
     def records(self) -> Iterator[FrameRecord]:
         """The frames in their order, with masks as run lengths."""

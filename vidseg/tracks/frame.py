@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,33 @@ class TrackedFrame:
         time: s, from the stream's own timestamps.
         image: H×W×3 uint8 RGB; None where only tracks were read.
         detections: N objects: xyxy N×4 float32 (pixels), mask N×H×W bool, confidence N float32, tracker_id N int,
-            data["class_name"] N str.
+            class_id N int (see `ClassIds`), data["class_name"] N str.
     """
 
     index: int
     time: float
     image: NDArray[np.uint8] | None
     detections: sv.Detections
+
+
+class ClassIds:
+    """Numbers of labels, the same on all frames of a run: `class_id` of detections.
+
+    The phrases of the prompt have their place in it, from 0. Other labels follow in the order in which they first
+    appear.
+
+    Args:
+        phrases: of the prompt.
+    """
+
+    def __init__(self, phrases: Sequence[str] = ()):
+        self._numbers = {phrase: number for number, phrase in enumerate(dict.fromkeys(phrases))}
+
+    def number(self, labels: Iterable[str]) -> NDArray[np.int_]:
+        """The number of each of N labels, [N] int; labels that are new get the next ones."""
+        import numpy as np
+
+        return np.array([self._numbers.setdefault(str(label), len(self._numbers)) for label in labels], int)
 
 
 def empty_detections(height: int, width: int) -> sv.Detections:
@@ -39,6 +60,7 @@ def empty_detections(height: int, width: int) -> sv.Detections:
         mask=np.zeros((0, height, width), bool),
         confidence=np.zeros(0, np.float32),
         tracker_id=np.zeros(0, int),
+        class_id=np.zeros(0, int),
         data={"class_name": np.zeros(0, str)},
     )
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vidseg.tracks import rle
-from vidseg.tracks.frame import TrackedFrame
+from vidseg.tracks.frame import ClassIds, TrackedFrame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,11 +95,16 @@ class FrameRecord:
     size: tuple[int, int]
     objects: tuple[ObjectRecord, ...]
 
-    def decode(self) -> TrackedFrame:
-        """Decode all masks; the frame has no image."""
+    def decode(self, classes: ClassIds | None = None) -> TrackedFrame:
+        """Decode all masks; the frame has no image.
+
+        Args:
+            classes: numbers of the labels on the frames before; None: the frame is by itself.
+        """
         import numpy as np
         import supervision as sv
 
+        labels = [found.label for found in self.objects]
         masks = np.zeros((len(self.objects), *self.size), bool)
         for mask, found in zip(masks, self.objects):
             mask[:] = found.mask()
@@ -108,7 +113,8 @@ class FrameRecord:
             mask=masks,
             confidence=np.array([found.score for found in self.objects], np.float32),
             tracker_id=np.array([found.id for found in self.objects], int),
-            data={"class_name": np.array([found.label for found in self.objects], str)},
+            class_id=(classes or ClassIds()).number(labels),
+            data={"class_name": np.array(labels, str)},
         )
         return TrackedFrame(self.index, self.time, None, detections)
 

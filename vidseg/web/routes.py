@@ -63,6 +63,7 @@ def info(request: Request) -> dict[str, Any]:
     return {
         "version": vidseg.__version__,
         "model": server.model.names,
+        "box_threshold": server.model.thresholds.box,
         "token_needed": server.token_needed,
         "palette": list(PALETTE),
         "formats": list(FORMATS),
@@ -217,7 +218,7 @@ def segment(media: File, wanted: schemas.SegmentRequest, request: Request) -> sc
         with server.model_lock.hold(), media.errors():
             began = time.perf_counter()
             photo = server.embedded(media, wanted.frame)
-            frame = photo.segment(wanted.text or None, prompts=prompts)
+            frame = photo.segment(wanted.text or None, prompts=prompts, box_threshold=wanted.box_threshold)
             return frame, best_score(frame.detections) if wanted.text else 0.0, time.perf_counter() - began
 
     found, best, seconds = server.segment_pool.submit(answer).result()

@@ -100,6 +100,7 @@ def track(media: Media, job: Job, model: Model, model_lock: FairLock, request: T
             start=resume.time if resume else None,
             reserved=resume.reserved_ids if resume else (),
             between=on_frame,
+            box_threshold=request.box_threshold,
         )
         header = header_of(media.name, info.width, info.height, info.frame_rate, info.time_base, phrases, model.names)
         cancelled = write_frames(media, job, run, header, model_lock, request.from_frame)
@@ -153,7 +154,8 @@ def summary(run: Tracking, phrases: list[str], made: int) -> str:
     """One line on what a run has found."""
     names = [f"{label} {number}" for number, label in sorted(run.labels.items()) if run.seen[number]]
     if not names:
-        return f"nothing was found in {made} frames" + (f" (best score {run.best_score:.2f})" if phrases else "")
+        best = f" (best score {run.best_score:.2f}, see the threshold)" if phrases else ""
+        return f"nothing was found in {made} frames{best}"
     line = f"{len(names)} object{'s' * (len(names) > 1)} in {made} frames: {', '.join(names)}"
     return line if run.warning is None else f"{line}; {run.warning}"
 

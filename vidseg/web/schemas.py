@@ -14,6 +14,12 @@ Label = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=2000, description='Phrases separated by dots, commas or lines: "chair. lamp".')]
 
 
+Threshold = Annotated[
+    float | None,
+    Field(ge=0, le=1, allow_inf_nan=False, description="Score that the text needs to be found; null: the server's."),
+]
+
+
 class Strict(BaseModel):
     """No field may come that is not named."""
 
@@ -69,6 +75,7 @@ class SegmentRequest(Strict):
     text: Text | None = None
     prompts: Annotated[list[Prompt], Field(max_length=200)] = []
     first_id: Annotated[Id, Field(description="Id of the first object that the text finds.")] = 1
+    box_threshold: Threshold = None
 
 
 class SegmentAnswer(BaseModel):
@@ -90,6 +97,7 @@ class TrackRequest(Strict):
         Annotated[int, Field(ge=0, description="Keep what was tracked before this frame, and resume there.")] | None
     ) = None
     without: Annotated[list[Id], Field(max_length=10_000, description="With from_frame: objects that end there.")] = []
+    box_threshold: Threshold = None
 
 
 class Drawing(Strict):

@@ -78,6 +78,8 @@ addEventListener("paste", (event) => { if (event.clipboardData.files[0]) openFil
 
 doing(async () => {
   state.info = await api.info();
+  $("box-threshold").value = state.info.box_threshold;
+  $("search").querySelector("output").textContent = state.info.box_threshold.toFixed(2);
   const { limits, samples } = state.info;
   $("limits").textContent = `Up to ${Math.round(limits.bytes / 2 ** 20)} MiB, ${Math.round(limits.pixels / 1e6)} megapixels and ${Math.round(limits.seconds / 60)} minutes. Files stay on this server, and are removed when you leave.`;
   $("samples").append(...samples.map(({ name, kind, prompt }) => {

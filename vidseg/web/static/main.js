@@ -83,7 +83,7 @@ $("search").onsubmit = (event) => {
     const frame = state.frame;
     say("Looking …", "work");
     const media = state.media;
-    const answer = await api.segment(state.media.media, { frame, text }).catch((error) => { say(""); throw error; });
+    const answer = await api.segment(state.media.media, { frame, text, box_threshold: state.boxThreshold }).catch((error) => { say(""); throw error; });
     if (state.media !== media || state.job) return;
     remember(frame);
     let next = freeId(); // a click meanwhile may have taken the first
@@ -93,7 +93,7 @@ $("search").onsubmit = (event) => {
     const kept = (state.frames.get(frame) ?? []).filter((one) => state.media.kind === "image" ? pointed(one.id, frame) : pointed(one.id, frame) || state.tracked);
     state.frames.set(frame, state.tracked ? kept : [...kept, ...answer.objects]);
     const more = state.tracked && answer.objects.length ? " Track again to follow them." : "";
-    say(answer.objects.length ? `Found ${answer.objects.length} in ${answer.seconds.toFixed(2)} s.${more}` : `Nothing found: the best score was ${answer.best_score.toFixed(2)}. Try another word.`, answer.objects.length ? "good" : "warn");
+    say(answer.objects.length ? `Found ${answer.objects.length} in ${answer.seconds.toFixed(2)} s.${more}` : `Nothing found: the best score was ${answer.best_score.toFixed(2)}. Lower the threshold, or try another word.`, answer.objects.length ? "good" : "warn");
     refresh();
   });
 };
@@ -233,6 +233,10 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+$("box-threshold").oninput = () => {
+  state.boxThreshold = $("box-threshold").valueAsNumber;
+  $("search").querySelector("output").textContent = state.boxThreshold.toFixed(2);
+};
 $("opacity").oninput = () => { state.opacity = $("opacity").value / 100; paintMasks(); };
 
 $("brand").onclick = (event) => { event.preventDefault(); location.reload(); }; // a link would lose the token

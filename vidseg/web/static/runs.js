@@ -36,7 +36,7 @@ async function begin() {
     const some = promptsOn(index);
     if (some.length && (from === null || index === from)) prompts[index] = some;
   }
-  const body = { text: state.text || null, prompts, from_frame: from, without: from === null ? [] : [...state.deleted] };
+  const body = { text: state.text || null, prompts, from_frame: from, without: from === null ? [] : [...state.deleted], box_threshold: state.boxThreshold };
   stop();
   const { job } = await api.track(state.media.media, body);
   state.job = job;

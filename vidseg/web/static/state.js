@@ -6,6 +6,7 @@ export const state = {
   frame: 0,
   count: 1, // frames of the clip, as far as known
   text: "",
+  boxThreshold: null, // score that words need; null: the server's
   chosen: null, // id of the object that clicks go to
   frames: new Map(), // frame → objects; only run lengths, no pixels
   prompts: new Map(), // frame → Map of id → {label?, box?, points, point_labels}; label: of what was found before it was corrected
