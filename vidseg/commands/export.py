@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import vidseg
-from vidseg.commands.console import counter
+from vidseg.commands.progress import counter
 from vidseg.exporters.formats import FORMATS
 
 WITH_IMAGES = ", ".join(name for name, one in FORMATS.items() if one.images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from vidseg.detection.base import Detector
     from vidseg.io.clip import Frame
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,12 @@ class PhraseDetector:
         """What is on a frame."""
         found = self._detector.detect(frame.image, self._phrases)
         self.best_score = max(self.best_score, best_score(found))
-        return FrameDetections.of(found)
+        detections = FrameDetections.of(found)
+        names = ", ".join(f"{label} {score:.2f}" for label, score in zip(detections.labels, detections.scores))
+        logger.info(
+            "Frame %d (%.2f s): %s", frame.index, frame.time, f"detected {names}" if names else "nothing detected"
+        )
+        return detections
 
 
 def as_box(corners: np.ndarray) -> Box:

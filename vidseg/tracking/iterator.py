@@ -64,6 +64,11 @@ class Tracking:
         return self._run.registry.state.frames_visible
 
     @property
+    def frames_done(self) -> int:
+        """Number of frames that are tracked, in both directions; runs ahead of the frames that are handed out."""
+        return self._run.frames_done
+
+    @property
     def status(self) -> str:
         """What is under way before the first frame comes out, for those who watch; else empty."""
         return self._run.status

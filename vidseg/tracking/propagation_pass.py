@@ -46,6 +46,7 @@ class PropagationPass:
     Attributes:
         registry, propagator: as given.
         state: what it remembers. For reading, and for writing it down.
+        frames_done: how many frames it has taken since it was made.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class PropagationPass:
         reverse: bool,
     ) -> None:
         self.registry, self.propagator, self.state = registry, propagator, state
+        self.frames_done = 0
         self._detector, self._options, self._reverse = detect, options, reverse
         self._crossings = CrossingResolver(options.thresholds, state.crossings)
         self._scenes = SceneChangeDetector(0, options.thresholds, state.scenes) if state.scenes else None
@@ -136,6 +138,7 @@ class PropagationPass:
         self.tidy(now)  # what is prompted here may lie on another track already
         if found is not None or self._is_detection_time(frame, scene_begins):
             self._detect(now, features, found)
+        self.frames_done += 1
 
     def pop_final(self, everything: bool = False) -> Iterator[PendingFrame]:
         """Frames that nothing can change any more, in order."""
