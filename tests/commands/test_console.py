@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.clips import make_clip
+from vidseg.commands.console import ClipSummary, say_not_found
 from vidseg.commands.main import main
 from vidseg.io.clip import Clip
+from vidseg.io.images import write_png
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 DEMO = ("--model", "demo", "--device", "cpu")
@@ -130,6 +133,45 @@ def test_verbose_tells_what_is_loaded_and_found(folder, arguments):
     assert not logging.getLogger("vidseg").handlers
     plain = run(*arguments, "--overwrite")
     assert plain.exit_code == 0 and plain.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["track", "a.mkv", "--prompt", "dog. airplane"], ["airplane"]),
+        (["track", "a.mkv", "--prompt", "Ship. airplane"], ["Ship", "airplane"]),
+        (["image", "desk.png", "--prompt", "wardrobe. clock"], ["wardrobe"]),
+        (["image", "desk.png", "frame.png", "--prompt", "clock. dog. zebra"], ["zebra"]),  # each is on one of them
+        (["image", "desk.png", "--prompt", "zebra", "--box", f"{CAT}@thing"], ["zebra"]),
+    ],
+    ids=str,
+)
+def test_each_phrase_that_found_nothing_is_named(folder, arguments, missing):
+    shutil.copy(SAMPLES / "desk.png", "desk.png")
+    write_png(Path("frame.png"), next(Clip("a.mkv").frames()).image)
+    done = run(*arguments, "--json")
+    assert done.exit_code == 0, done.output
+    lines = [line for line in done.stdout.splitlines() if line.startswith("Nothing was found for ")]
+    assert [line.split("'")[1] for line in lines] == missing
+    assert all(re.search(r"its best score is 0\.[0-2]\d\. Try other words.* --box-threshold", line) for line in lines)
+    entries = summary(done)["clips"]
+    assert set.intersection(*({one["phrase"] for one in clip["not_found"]} for clip in entries)) == set(missing)
+    assert all(0 <= one["best_score"] < 0.35 for clip in entries for one in clip["not_found"])
+
+
+@pytest.mark.parametrize(
+    ("score", "says"),
+    [
+        (0.5, "0.50. What it fits may go by another phrase, or was seen only once."),
+        (0.21, "0.21. Try other words, or a lower --box-threshold."),
+        (0.004, "0.00. Try other words; a lower --box-threshold will hardly help."),
+    ],
+)
+def test_what_to_try_depends_on_the_best_score(capsys, score, says):
+    scores = {"dog": 0.8, "pup": score}
+    clip = ClipSummary(clip="a.mp4", frames=1, seconds=1, labels={1: "dog"}, seen={1: 1}, files=[], best_scores=scores)
+    say_not_found([clip])
+    assert capsys.readouterr().out == f"Nothing was found for 'pup': its best score is {says}\n"
 
 
 @pytest.mark.parametrize("command", ["track", "image"])

@@ -16,6 +16,7 @@ T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 KEY = "vidseg.console"  # in the `meta` of click's context, which all contexts of a command line share
+HOPELESS = 0.05  # a score below which nothing is like what was named
 LOGGER = logging.getLogger("vidseg")
 
 
@@ -30,6 +31,7 @@ class ClipSummary:
         labels: of its objects, by id.
         seen: number of frames on which each is visible, by id.
         files: what was written.
+        best_scores: the detector's best score for each phrase, also below its threshold.
         warnings: one line for each thing that is wrong with the clip or the files.
     """
 
@@ -39,7 +41,12 @@ class ClipSummary:
     labels: Mapping[int, str]
     seen: Mapping[int, int]
     files: Sequence[Path]
+    best_scores: Mapping[str, float] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+
+    def not_found(self) -> dict[str, float]:
+        """The phrases that no object goes by, and the best score of each."""
+        return {phrase: score for phrase, score in self.best_scores.items() if phrase not in self.labels.values()}
 
     def as_json(self) -> dict[str, object]:
         """Its entry in the summary."""
@@ -48,6 +55,7 @@ class ClipSummary:
             "frames": self.frames,
             "seconds": round(self.seconds, 2),
             "objects": [{"id": i, "label": label, "frames": self.seen[i]} for i, label in self.labels.items()],
+            "not_found": [{"phrase": phrase, "best_score": round(s, 3)} for phrase, s in self.not_found().items()],
             "files": [str(path) for path in self.files],
             "warnings": list(self.warnings),
         }
@@ -171,6 +179,27 @@ def remark(text: str) -> None:
     """A line on stdout that no result depends on."""
     if not current().quiet:
         click.echo(text)
+
+
+def say_not_found(clips: Sequence[ClipSummary]) -> None:
+    """Name each phrase that found nothing in any of some clips or photos, and what to try."""
+    from vidseg.detection.grounding_dino import DetectionThresholds
+
+    found = {label for clip in clips for label in clip.labels.values()}
+    best: dict[str, float] = {}
+    for clip in clips:
+        for phrase, score in clip.not_found().items():
+            best[phrase] = max(score, best.get(phrase, 0.0))
+    for phrase, score in best.items():
+        if phrase in found:
+            continue
+        if score > DetectionThresholds.box:
+            advice = "What it fits may go by another phrase, or was seen only once."
+        elif score >= HOPELESS:
+            advice = "Try other words, or a lower --box-threshold."
+        else:
+            advice = "Try other words; a lower --box-threshold will hardly help."
+        say(f"Nothing was found for {phrase!r}: its best score is {score:.2f}. {advice}")
 
 
 def wrote(path: Path) -> None:

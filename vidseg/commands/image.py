@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 import vidseg
-from vidseg.commands.console import ClipSummary, console_options, current, finish, remark, say
+from vidseg.commands.console import ClipSummary, console_options, current, finish, remark, say, say_not_found
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
 from vidseg.commands.options import as_value
@@ -123,6 +123,7 @@ def image(
         f"{done} of {plan.photo_count} photos in {elapsed:.1f} s with loading; {objects} objects. "
         f"Results are in {outputs.output or 'the folders of the photos'}."
     )
+    say_not_found(current().clips)
     if done:
         write_exports(plan.exports, failures, outputs.overwrite)
     finish(failures)
@@ -211,7 +212,7 @@ def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> int:
     Raises:
         VidsegError: the photo cannot be read, a prompt does not fit it, or a result cannot be written.
     """
-    from vidseg.detection.base import best_score
+    from vidseg.detection.base import best_score, best_scores
     from vidseg.image.results import ALWAYS_WRITTEN, result_pictures
 
     began, outputs = time.perf_counter(), plan.outputs
@@ -237,6 +238,7 @@ def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> int:
             labels=labels,
             seen=dict.fromkeys(labels, 1),
             files=written,
+            best_scores=dict(zip(plan.phrases, best_scores(frame.detections, plan.phrases))),
         )
     )
     say(f"{results.photo}: {found}; wrote {', '.join(path.name for path in written)}")

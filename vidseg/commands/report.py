@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidseg.commands.console import ClipSummary, current, remark, say, warn, wrote
+from vidseg.commands.console import ClipSummary, current, remark, say, say_not_found, warn, wrote
 
 if TYPE_CHECKING:
     from vidseg.tracking.iterator import Tracking
@@ -33,6 +33,7 @@ def report(
         labels=dict(run.labels),
         seen=dict(run.seen),
         files=files,
+        best_scores=run.best_scores,
         warnings=warnings,
     )
     current().clips.append(summary)
@@ -43,6 +44,7 @@ def report(
     else:
         objects = ", ".join(f"{label} {i} ({run.seen[i]} frames)" for i, label in run.labels.items())
         say(f"Found {len(run.labels)}, the first on frame {run.keyframe}: {objects}.")
+    say_not_found([summary])
     for path in files:
         wrote(path)
     remark(f"{frames} frames in {elapsed:.1f} s, {frames / elapsed:.1f} frames/s with loading.")

@@ -12,7 +12,7 @@ import supervision as sv
 import torch
 from torch import Tensor
 
-from vidseg.detection.base import BEST_SCORE
+from vidseg.detection.base import BEST_SCORE, BEST_SCORES
 from vidseg.detection.phrases import parse_phrases
 from vidseg.errors import InputError
 from vidseg.io.clip import Frame
@@ -107,8 +107,8 @@ class EmbeddedImage:
         Returns:
             The only frame of the clip: `detections` has masks, ids (1, 2, … in the order above, then what the text
             found), labels, and as confidence SAM's guess of each mask's IoU. data["mask_logits"] is N×h×w float32: the
-            low-resolution logits. metadata["best_score"] is the best score of the detector, also below its threshold.
-            Objects without a single pixel are left out.
+            low-resolution logits. metadata["best_score"] is the best score of the detector, also below its threshold;
+            metadata["best_scores"] is a list of the same for each phrase. Objects without a single pixel are left out.
 
         Raises:
             InputError: there is no prompt, or one is not valid or lies outside the image.
@@ -122,7 +122,8 @@ class EmbeddedImage:
             raise InputError("give a text prompt, boxes, points, masks or prompts: what should be segmented?")
         phrases = [] if prompt is None else parse_phrases(prompt)
         registry, engine = TrackRegistry({one.id: one.label for one in by_user}), self._engine.fork([])
-        now, answers, score = PendingFrame(self._frame()), {}, 0.0
+        now, answers = PendingFrame(self._frame()), {}
+        score, scores = 0.0, []
         for one in by_user:
             internal_id = registry.prompt(one.id, 0)
             answer = self._answer(one, previous)
@@ -131,7 +132,8 @@ class EmbeddedImage:
             now.add(answer)
         if phrases:
             detect = PhraseDetector(self._detector(), phrases)
-            found, score = detect(now.frame), detect.best_score
+            found = detect(now.frame)
+            score, scores = detect.best_score, list(detect.best_scores.values())
             TrackUpdate(
                 registry=registry, propagator=engine, now=now, features=self._features, will_redetect=False
             ).apply(found)
@@ -144,7 +146,7 @@ class EmbeddedImage:
         side = self._features.high_res[0].shape[-1]
         logits = np.array([logits.cpu().numpy() for logits in low_res], np.float32).reshape(-1, side, side)
         frame.detections.data[LOGITS] = logits
-        frame.detections.metadata[BEST_SCORE] = score
+        frame.detections.metadata.update({BEST_SCORE: score, BEST_SCORES: scores})
         return frame
 
     def candidates(self, prompt: ObjectPrompt | Mapping[str, object]) -> TrackedFrame:

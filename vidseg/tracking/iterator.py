@@ -49,6 +49,11 @@ class Tracking:
         return self._run.best_score
 
     @property
+    def best_scores(self) -> Mapping[str, float]:
+        """The same for each phrase of the prompt; empty without a detector."""
+        return self._run.best_scores
+
+    @property
     def keyframe(self) -> int | None:
         """Number of the frame the first object was found on; None as long as there was none."""
         return self._run.registry.state.keyframe

@@ -85,6 +85,11 @@ class ClipRun:
         return self._detect.best_score if self._detect else 0.0
 
     @property
+    def best_scores(self) -> dict[str, float]:
+        """The same for each phrase; empty without a detector."""
+        return dict(self._detect.best_scores) if self._detect else {}
+
+    @property
     def frames_done(self) -> int:
         """Number of frames that need no more tracking, in whatever direction; in the end, that of all frames."""
         passes = (self._backward, self._forward)
