@@ -9,9 +9,17 @@ import os
 import sys
 import tempfile
 
+import pytest
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 elif sys.dont_write_bytecode:
     bytecode = tempfile.TemporaryDirectory(prefix="bytecode-")
     os.environ["PYTHONPYCACHEPREFIX"] = bytecode.name
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.fixture(autouse=True)
+def no_plain_progress(monkeypatch):
+    """No lines on progress, which a slow machine would show and a fast one not; the tests of them have their own."""
+    monkeypatch.setattr("vidseg.commands.progress.PLAIN_INTERVAL", 3600.0)

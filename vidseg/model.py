@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from vidseg.tracking.iterator import Tracking
     from vidseg.tracking.options import TrackPrompts
     from vidseg.tracks.frame import TrackedFrame
+
+logger = logging.getLogger(__name__)
 
 
 def load(  # noqa: PLR0913  # the public keywords, which all have defaults
@@ -84,6 +87,7 @@ def load(  # noqa: PLR0913  # the public keywords, which all have defaults
     network = build_sam(sam_path, device)
     if dtype == "auto":
         dtype = "bfloat16" if network.image_size >= 1024 and is_bfloat16_faster(device) else "float32"
+    logger.info("SAM %s: loaded from %s, runs on %s in %s", sam_source, sam_path, device, dtype)
     return Model(
         network,
         detector_path,
@@ -134,7 +138,10 @@ class Model:
             )
         from vidseg.detection.grounding_dino import load_detector
 
-        return load_detector(self._detector_path, self.device, "float32", self.thresholds)
+        detector = load_detector(self._detector_path, self.device, "float32", self.thresholds)
+        name, path = self.names["detector"], self._detector_path
+        logger.info("Detector %s: loaded from %s, runs on %s in float32", name, path, self.device)
+        return detector
 
     def propagator(self) -> Propagator:
         """A propagation engine without objects, for one clip: see `vidseg.sam.propagator`."""

@@ -11,7 +11,7 @@ import supervision as sv
 import torch
 
 from tests.support.standins import last_bias
-from vidseg.detection.base import best_score
+from vidseg.detection.base import best_score, best_scores
 from vidseg.detection.grounding_dino import GroundingDino, load_detector, suppress
 from vidseg.detection.phrases import encode_phrases, name_boxes
 from vidseg.detection.thresholds import DetectionThresholds
@@ -169,6 +169,15 @@ def test_result_carries_the_users_spelling(detector, image):
     assert (np.diff(found.confidence) <= 0).all()
     assert (found.xyxy >= 0).all() and (found.xyxy <= [130, 90, 130, 90]).all()
     assert best_score(found) == pytest.approx(found.confidence.max(), rel=1e-6)
+
+
+@pytest.mark.parametrize("phrases", [["dog"], ["dog", "red ball"], ["abcdefgh", "ijklmnop", "qrstuvwx", "yz"]], ids=str)
+def test_result_tells_the_best_score_of_each_phrase(detector, image, phrases):
+    found = detector.detect(image, phrases)  # the last list takes two texts
+    best = best_scores(found, phrases)
+    assert len(found.metadata["best_scores"]) == len(phrases) and max(best) == pytest.approx(best_score(found))
+    for place, score in enumerate(best):
+        assert score >= found.confidence[found.class_id == place].max(initial=0) - 1e-6 and 0 < score <= 1
 
 
 def test_nothing_found_still_tells_the_best_score(detector, image):

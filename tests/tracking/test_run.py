@@ -137,6 +137,24 @@ def test_nothing_found_tells_the_best_score(demo, monkeypatch):
     assert searched(frames, images) == [0, 12, 24]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "ahead"),
+    [
+        ({"prompt": "dog"}, 12),  # all but the first wait for the detection run at the end
+        ({"prompt": "dog", "keyframe": 5}, 6),  # those before the keyframe are tracked first
+        ({"boxes": [[5, 210, 120, 338]], "keyframe": 5}, 6),
+        ({"boxes": [[5, 210, 120, 338]]}, 2),
+        ({"prompt": "airplane"}, 2),  # nothing to track
+    ],
+    ids=str,
+)
+def test_frames_are_counted_as_they_are_tracked(demo, arguments, ahead):
+    run = demo.track(PARK, end=0.5, **arguments)
+    assert run.frames_done == 0
+    counts = [run.frames_done for _ in run]
+    assert counts[1] == ahead and counts == sorted(counts) and counts[-1] == len(counts) == run.frames_done
+
+
 def test_objects_that_come_late_are_found_by_looking_twice_a_second(demo, tmp_path, monkeypatch):
     park = [frame.image for frame in Clip(PARK).frames(end=8 / RATE)]
 

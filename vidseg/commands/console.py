@@ -1,120 +1,211 @@
-"""What the commands show on a terminal: progress and failures on stderr, results on stdout."""
+"""What a command tells: how much, and as what. Results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
+import json
+import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn, Task
+T = TypeVar("T")
+Command = TypeVar("Command", bound=Callable[..., Any])
 
-    from vidseg.tracking.iterator import Tracking
-    from vidseg.tracks.frame import TrackedFrame
-
-
-def status(text: str) -> AbstractContextManager[object]:
-    """A spinner on stderr, for as long as something takes that cannot be counted."""
-    from rich.console import Console
-
-    return Console(stderr=True).status(text)
+KEY = "vidseg.console"  # in the `meta` of click's context, which all contexts of a command line share
+HOPELESS = 0.05  # a score below which nothing is like what was named
+LOGGER = logging.getLogger("vidseg")
 
 
-def progress(run: Tracking, total: int | None) -> Generator[TrackedFrame, None, None]:
-    """Pass the frames of a run on, and show how it goes on stderr if that is a terminal.
+@dataclass(frozen=True, kw_only=True)
+class ClipSummary:
+    """What came of one clip or photo.
 
-    Args:
-        run: iterated once.
-        total: number of frames; None if unknown.
-    """
-    with progress_bar(
-        lambda task: task.fields["rate"], lambda task: task.fields["objects"], lambda task: run.status
-    ) as bar:
-        task = bar.add_task("Tracking", total=total, rate="", objects="")
-        began = 0.0
-        for done, frame in enumerate(run):
-            now = time.perf_counter()
-            # The first frame pays for loading the detector and for warming up; it would spoil the rate.
-            if done == 0:
-                began = now
-            rate = f"{done / (now - began):.1f} frames/s" if done else ""
-            bar.update(task, advance=1, rate=rate, objects=f"{len(frame.detections)} in view")
-            yield frame
-
-
-@contextmanager
-def counter(activity: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a count, its rate and the time left on stderr, if that is a terminal.
-
-    Yields:
-        A function that is called with how many are done, and of how many.
-    """
-    with progress_bar(lambda task: f"{task.speed:.1f} {unit}/s" if task.speed else "") as bar:
-        task = bar.add_task(activity, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def progress_bar(rate: Callable[[Task], str], *more: Callable[[Task], str]) -> Progress:
-    """A bar with its count, rate and time left, on stderr; it stays empty if that is no terminal.
-
-    Args:
-        rate: text before the time left, called whenever the line is drawn.
-        *more: texts after it.
-    """
-    from rich import progress as bars
-    from rich.console import Console
-    from rich.text import Text
-
-    class TextOf(bars.ProgressColumn):
-        def __init__(self, text: Callable[[Task], str]):
-            super().__init__()
-            self._text = text
-
-        def render(self, task: Task) -> Text:
-            return Text(self._text(task))
-
-    columns: list[ProgressColumn] = [
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        TextOf(rate),
-        bars.TimeRemainingColumn(),
-        *map(TextOf, more),
-    ]
-    console = Console(stderr=True)
-    return bars.Progress(*columns, console=console, disable=not console.is_terminal)
-
-
-def report(
-    run: Tracking, *, phrases: Sequence[str], frames: int, elapsed: float, files: Sequence[Path], note: str | None
-) -> None:
-    """Say what a run found, which files it wrote, how long it took, and what went wrong.
-
-    Args:
-        run: at its end.
-        phrases: what it looked for.
+    Attributes:
+        clip: as the user named it, without a password.
         frames: number of frames that were tracked.
-        elapsed: seconds, with loading.
+        seconds: how long it took.
+        labels: of its objects, by id.
+        seen: number of frames on which each is visible, by id.
         files: what was written.
-        note: one line on what is wrong with the files, or None.
+        best_scores: the detector's best score for each phrase, also below its threshold.
+        warnings: one line for each thing that is wrong with the clip or the files.
     """
-    if run.keyframe is None:
-        best = f"; the best score was {run.best_score:.2f}, see --box-threshold" if run.best_score else ""
-        wanted = f" for {', '.join(repr(phrase) for phrase in phrases)}" if phrases else ""
-        click.echo(f"Found nothing{wanted} in {frames} frames{best}.")
-    else:
-        objects = ", ".join(f"{label} {i} ({run.seen[i]} frames)" for i, label in run.labels.items())
-        click.echo(f"Found {len(run.labels)}, the first on frame {run.keyframe}: {objects}.")
-    for path in files:
-        click.echo(f"Wrote {path}")
-    click.echo(f"{frames} frames in {elapsed:.1f} s, {frames / elapsed:.1f} frames/s with loading.")
-    for line in (run.warning, note):
-        if line:
-            warn(line)
+
+    clip: str
+    frames: int
+    seconds: float
+    labels: Mapping[int, str]
+    seen: Mapping[int, int]
+    files: Sequence[Path]
+    best_scores: Mapping[str, float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+    def not_found(self) -> dict[str, float]:
+        """The phrases that no object goes by, and the best score of each."""
+        return {phrase: score for phrase, score in self.best_scores.items() if phrase not in self.labels.values()}
+
+    def as_json(self) -> dict[str, object]:
+        """Its entry in the summary."""
+        return {
+            "clip": self.clip,
+            "frames": self.frames,
+            "seconds": round(self.seconds, 2),
+            "objects": [{"id": i, "label": label, "frames": self.seen[i]} for i, label in self.labels.items()],
+            "not_found": [{"phrase": phrase, "best_score": round(s, 3)} for phrase, s in self.not_found().items()],
+            "files": [str(path) for path in self.files],
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(kw_only=True)
+class Console:
+    """How much the command under way tells, and what it has to sum up in the end.
+
+    Attributes:
+        quiet: only errors and results.
+        verbose: also what is loaded, and what the detector finds.
+        as_json: whether a summary in JSON is the last line on stdout.
+        place: which of several clips is worked on, "3 of 12"; empty if there is one.
+        clips: what came of each so far.
+        files: what was written so far.
+        began: s, when the command began, on the clock of `time.perf_counter`.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+    as_json: bool = False
+    place: str = ""
+    clips: list[ClipSummary] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
+
+    def summary(self, failures: Sequence[str]) -> dict[str, object]:
+        """Everything that was done, as JSON has it.
+
+        Args:
+            failures: one line for each thing that failed.
+        """
+        clips = [clip.as_json() for clip in self.clips]
+        return {
+            "clips": clips,
+            "objects": [
+                {"clip": clip.clip, "id": i, "label": label, "frames": clip.seen[i]}
+                for clip in self.clips
+                for i, label in clip.labels.items()
+            ],
+            "files": [str(path) for path in self.files],
+            "frames": sum(clip.frames for clip in self.clips),
+            "seconds": round(time.perf_counter() - self.began, 2),
+            "failures": list(failures),
+        }
+
+
+def current() -> Console:
+    """The console of the command under way."""
+    context = click.get_current_context(silent=True)
+    return Console() if context is None else context.meta.setdefault(KEY, Console())
+
+
+class EchoHandler(logging.Handler):
+    """Shows log records on stderr, whatever stderr is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one."""
+        click.echo(self.format(record), err=True)
+
+
+def _set(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """A click callback: put the value of an option into the console."""
+    if not value or parameter.name is None:
+        return
+    console = current()
+    setattr(console, parameter.name, True)
+    if console.quiet and console.verbose:
+        raise click.UsageError("choose one of --quiet and --verbose")
+    if parameter.name == "verbose":
+        handler, level = EchoHandler(), LOGGER.level
+        LOGGER.addHandler(handler)
+        LOGGER.setLevel(logging.INFO)
+        context.call_on_close(lambda: (LOGGER.removeHandler(handler), LOGGER.setLevel(level)))
+
+
+def console_options(command: Command) -> Command:
+    """A decorator that adds the options which say how much a command tells."""
+    options = (
+        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_set, help="Only errors and results."),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            expose_value=False,
+            callback=_set,
+            help="Also what is loaded, from where, where it runs, and each detection run.",
+        ),
+        click.option(
+            "--json",
+            "as_json",
+            is_flag=True,
+            expose_value=False,
+            callback=_set,
+            help="A summary as one JSON object, the last line on stdout; with -q the only one.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def numbered(items: Sequence[T]) -> Iterator[T]:
+    """The clips of a command; what is shown while one is worked on says which of how many it is."""
+    console = current()
+    for number, item in enumerate(items, start=1):
+        console.place = f"{number} of {len(items)}" if len(items) > 1 else ""
+        yield item
+    console.place = ""
+
+
+def say(text: str) -> None:
+    """A line of the result on stdout; left out where JSON is all that is wanted."""
+    console = current()
+    if not (console.quiet and console.as_json):
+        click.echo(text)
+
+
+def remark(text: str) -> None:
+    """A line on stdout that no result depends on."""
+    if not current().quiet:
+        click.echo(text)
+
+
+def say_not_found(clips: Sequence[ClipSummary]) -> None:
+    """Name each phrase that found nothing in any of some clips or photos, and what to try."""
+    from vidseg.detection.thresholds import DEFAULT_THRESHOLDS
+
+    found = {label for clip in clips for label in clip.labels.values()}
+    best: dict[str, float] = {}
+    for clip in clips:
+        for phrase, score in clip.not_found().items():
+            best[phrase] = max(score, best.get(phrase, 0.0))
+    for phrase, score in best.items():
+        if phrase in found:
+            continue
+        if score > DEFAULT_THRESHOLDS.box:
+            advice = "What it fits may go by another phrase, or was seen only once."
+        elif score >= HOPELESS:
+            advice = "Try other words, or a lower --box-threshold."
+        else:
+            advice = "Try other words; a lower --box-threshold will hardly help."
+        say(f"Nothing was found for {phrase!r}: its best score is {score:.2f}. {advice}")
+
+
+def wrote(path: Path) -> None:
+    """Name a file that was written."""
+    current().files.append(path)
+    say(f"Wrote {path}")
 
 
 def warn(line: str) -> None:
@@ -123,8 +214,11 @@ def warn(line: str) -> None:
 
 
 def finish(failures: Sequence[str]) -> None:
-    """Say what failed, and end the command with exit code 1 if anything did."""
+    """Say what failed, sum up, and end the command with exit code 1 if anything failed."""
+    console = current()
     for failure in failures:
         warn(failure)
+    if console.as_json:
+        click.echo(json.dumps(console.summary(failures), ensure_ascii=False))
     if failures:
         click.get_current_context().exit(1)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from vidseg.commands.console import status, warn
+from vidseg.commands.console import warn
+from vidseg.commands.progress import status
 
 MEANINGS = {
     "J": "regions: IoU of objects paired over the clip",

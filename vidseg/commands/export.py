@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import vidseg
-from vidseg.commands.console import counter
+from vidseg.commands.progress import counter
 from vidseg.exporters.formats import FORMATS, SEED, VAL_SHARE
 
 WITH_IMAGES = ", ".join(name for name, one in FORMATS.items() if one.images)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 import vidseg
+from vidseg.commands.console import wrote
 from vidseg.errors import OutputError
 from vidseg.exporters.formats import FORMATS
 
@@ -62,4 +61,4 @@ def write_exports(tasks: Sequence[ExportTask], failures: list[str], overwrite: b
         return
     for task in tasks:
         for path in vidseg.export(task.tracks, task.format, task.target, overwrite=overwrite):
-            click.echo(f"Wrote {path}")
+            wrote(path)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 import vidseg
-from vidseg.commands.console import counter, finish, warn
+from vidseg.commands.console import ClipSummary, console_options, current, finish, remark, say, say_not_found, warn
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
 from vidseg.commands.options import as_value
 from vidseg.commands.outputs import make_folder
+from vidseg.commands.progress import counter
 from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
 from vidseg.errors import InputError, VidsegError
 from vidseg.exporters.formats import FORMATS
@@ -90,6 +91,7 @@ output_options = as_value(
 @model_options
 @click.option("--allow-overlap", is_flag=True, help="Keep masks that overlap; else a pixel belongs to one object.")
 @output_options
+@console_options
 def image(
     photos: tuple[str, ...],
     texts: tuple[str, ...],
@@ -123,7 +125,7 @@ def image(
                 failures.append(str(error) if photo in str(error) else f"{photo}: {error}")
         show(len(plan.results), len(plan.results))
     elapsed = time.perf_counter() - began
-    click.echo(
+    remark(
         f"{done} of {plan.photo_count} photos in {elapsed:.1f} s with loading; {objects} objects. "
         f"Results are in {outputs.output or 'the folders of the photos'}."
     )
@@ -131,6 +133,7 @@ def image(
         warn(warnings[0] + (f" (and likewise in {len(warnings) - 1} more)" if len(warnings) > 1 else ""))
     if note := undrawn_note(labels):
         warn(note)
+    say_not_found(current().clips)
     if done:
         write_exports(plan.exports, failures, outputs.overwrite)
     finish(failures)
@@ -219,10 +222,10 @@ def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> tuple[Tr
     Raises:
         VidsegError: the photo cannot be read, a prompt does not fit it, or a result cannot be written.
     """
-    from vidseg.detection.base import best_score
+    from vidseg.detection.base import best_score, best_scores
     from vidseg.image.results import ALWAYS_WRITTEN, result_pictures
 
-    outputs = plan.outputs
+    began, outputs = time.perf_counter(), plan.outputs
     results.check(ALWAYS_WRITTEN, outputs.overwrite, plan.inputs)
     photo = model.embed(results.photo)
     height, width = photo.image.shape[:2]
@@ -233,9 +236,24 @@ def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> tuple[Tr
     results.check(pictures, outputs.overwrite, plan.inputs)
     written = results.write(frame, pictures, plan.phrases, model.names)
     found = summary(frame, best_score(frame.detections) if plan.phrases else None)
-    click.echo(f"{results.photo}: {found}; wrote {', '.join(path.name for path in written)}")
+    console = current()
+    console.files += written
+    assert frame.detections.tracker_id is not None
+    labels = dict(zip(frame.detections.tracker_id.tolist(), map(str, frame.detections.data["class_name"])))
+    console.clips.append(
+        ClipSummary(
+            clip=str(results.photo),
+            frames=1,
+            seconds=time.perf_counter() - began,
+            labels=labels,
+            seen=dict.fromkeys(labels, 1),
+            files=written,
+            best_scores=dict(zip(plan.phrases, best_scores(frame.detections, plan.phrases))),
+        )
+    )
+    say(f"{results.photo}: {found}; wrote {', '.join(path.name for path in written)}")
     if candidates:
-        click.echo(f"  {guesses(candidates)} (SAM's guess)")
+        say(f"  {guesses(candidates)} (SAM's guess)")
     return frame, photo.warning
 
 

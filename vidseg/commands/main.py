@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import vidseg
-from vidseg.commands.console import warn
+from vidseg.commands.console import finish, warn
 from vidseg.commands.demo import demo
 from vidseg.commands.evaluate import evaluate
 from vidseg.commands.export import export
@@ -36,8 +36,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except VidsegError as error:
-            warn(str(error))
-            ctx.exit(1)
+            finish([str(error)])
         except KeyboardInterrupt:
             warn("interrupted; nothing unfinished was kept")
             ctx.exit(130)

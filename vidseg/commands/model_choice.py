@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 import click
 
 import vidseg
-from vidseg.commands.console import status
 from vidseg.commands.options import as_value
+from vidseg.commands.progress import status
 from vidseg.detection.thresholds import DEFAULT_THRESHOLDS
 from vidseg.device import DEVICES, DTYPES
 from vidseg.presets import PRESETS

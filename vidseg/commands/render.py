@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from vidseg.commands.console import counter, warn
+from vidseg.commands.console import warn
 from vidseg.commands.outputs import output_paths
+from vidseg.commands.progress import counter
 from vidseg.io.codecs import CODECS
 from vidseg.rendering.options import STYLES, RenderOptions
 

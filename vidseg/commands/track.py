@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import click
 
 from vidseg.commands.clip_tasks import ClipTask, tasks_for
-from vidseg.commands.console import finish, progress, report
+from vidseg.commands.console import console_options, finish, numbered
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
+from vidseg.commands.progress import progress
+from vidseg.commands.report import report
 from vidseg.commands.track_options import TrackOutputs, TrackSettings, output_options, settings_options
 from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
 from vidseg.errors import InputError, OutputError, VidsegError
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 @model_options
 @settings_options
 @output_options
+@console_options
 def track(
     clips: tuple[str, ...],
     texts: tuple[str, ...],
@@ -62,7 +65,7 @@ def track(
     plan = make_plan(clips, texts, user_prompts, prompts_path, settings, outputs)
     get_model = cache(lambda: choice.load(with_detector=bool(plan.phrases)))
     ready, failures = open_clips(plan, get_model)
-    for one in ready:
+    for one in numbered(ready):
         began = time.perf_counter()
         model = get_model()
         try:

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     import supervision as sv
 
-BEST_SCORE = "best_score"  # key of `Detections.metadata`
+BEST_SCORE = "best_score"  # keys of `Detections.metadata`
+BEST_SCORES = "best_scores"
 
 
 class Detector(Protocol):
@@ -25,7 +26,8 @@ class Detector(Protocol):
         Returns:
             N detections: xyxy N×4 in pixels, confidence N in 0..1, class_id N (place of the phrase in `phrases`) and
             data["class_name"] N str. metadata["best_score"] is a float, the best score of any box and phrase, also
-            where it stayed below the detector's threshold; a detector may leave it out.
+            where it stayed below the detector's threshold, and metadata["best_scores"] a list of the same for each
+            phrase; a detector may leave them out.
         """
         ...
 
@@ -36,3 +38,16 @@ def best_score(detections: sv.Detections) -> float:
         return float(detections.metadata[BEST_SCORE])
     confidence = detections.confidence
     return 0.0 if confidence is None else float(confidence.max(initial=0.0))
+
+
+def best_scores(detections: sv.Detections, phrases: Sequence[str]) -> list[float]:
+    """The best score of each phrase, 0..1; of the boxes that were found if the detector does not say."""
+    said = detections.metadata.get(BEST_SCORES)
+    if said is not None and len(said) == len(phrases):
+        return [float(score) for score in said]
+    if len(phrases) == 1:
+        return [best_score(detections)]
+    scores, names = detections.confidence, detections.data.get("class_name")
+    if scores is None or names is None:
+        return [0.0] * len(phrases)
+    return [max((float(s) for s, name in zip(scores, names) if name == phrase), default=0.0) for phrase in phrases]

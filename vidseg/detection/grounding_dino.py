@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from vidseg.detection.base import BEST_SCORE
+from vidseg.detection.base import BEST_SCORE, BEST_SCORES
 from vidseg.detection.phrases import Encoded, encode_phrases, name_boxes
 from vidseg.detection.thresholds import DEFAULT_THRESHOLDS, DetectionThresholds
 from vidseg.errors import InputError, ModelError
@@ -80,7 +80,8 @@ class GroundingDino:
 
         Returns:
             Detections with `xyxy` in pixels, `confidence`, `class_id` (the phrase's place), `data["class_name"]`, and
-            `metadata["best_score"]`, the best score of any box and phrase, also below the threshold.
+            `metadata["best_score"]`, the best score of any box and phrase, also below the threshold;
+            `metadata["best_scores"]` is a list of the same for each phrase.
 
         Raises:
             InputError: the image or the phrases have another form, or the image is too narrow.
@@ -95,7 +96,7 @@ class GroundingDino:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(f"The detector takes a H×W×3 uint8 RGB image, not {image.shape} {image.dtype}.")
         height, width = image.shape[:2]
-        boxes, scores, class_ids, best = [], [], [], 0.0
+        boxes, scores, class_ids, best, best_by_phrase = [], [], [], 0.0, []
         with torch.inference_mode(), check_aspect_ratio(image):
             picture = self.processor.image_processor(
                 images=np.ascontiguousarray(image), input_data_format="channels_last", return_tensors="pt"
@@ -103,12 +104,13 @@ class GroundingDino:
             for text in self._encode(phrases):
                 logits, centred = self._forward(picture, text)
                 queries, phrase, score, top = name_boxes(
-                    logits.sigmoid(), text.spans, self.thresholds.box, self.thresholds.text
+                    token_probs := logits.sigmoid(), text.spans, self.thresholds.box, self.thresholds.text
                 )
                 boxes.append(centred[queries])
                 scores.append(score)
                 class_ids.append(phrase + text.first)
                 best = max(best, top)
+                best_by_phrase += torch.stack([token_probs[:, a:b].max() for a, b in text.spans]).tolist()
             centred = torch.cat(boxes)
             centre, half = centred[:, :2], centred[:, 2:] / 2
             xyxy = torch.cat([centre - half, centre + half], 1).clamp(0, 1)
@@ -121,7 +123,7 @@ class GroundingDino:
             confidence=confidence[order],
             class_id=class_id,
             data={"class_name": np.array([phrases[i] for i in class_id], dtype=str)},
-            metadata={BEST_SCORE: best},
+            metadata={BEST_SCORE: best, BEST_SCORES: best_by_phrase},
         )
         return suppress(found, self.thresholds.nms)
 

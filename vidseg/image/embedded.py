@@ -12,7 +12,7 @@ import supervision as sv
 import torch
 from torch import Tensor
 
-from vidseg.detection.base import BEST_SCORE
+from vidseg.detection.base import BEST_SCORE, BEST_SCORES
 from vidseg.detection.phrases import parse_phrases
 from vidseg.detection.thresholds import DEFAULT_THRESHOLDS, with_thresholds
 from vidseg.errors import InputError
@@ -120,8 +120,8 @@ class EmbeddedImage:
             The only frame of the clip: `detections` has masks, ids (1, 2, … in the order above, then what the text
             found), labels, class ids, and as confidence SAM's guess of each mask's IoU. data["mask_logits"] is N×h×w
             float32: the low-resolution logits. metadata["best_score"] is the best score of the detector, also below its
-            threshold.
-            Objects without a single pixel are left out.
+            threshold; metadata["best_scores"] is a list of the same for each phrase. Objects without a single pixel are
+            left out.
 
         Raises:
             InputError: there is no prompt, one is not valid or lies outside the image, or a threshold is not a number
@@ -137,7 +137,8 @@ class EmbeddedImage:
             raise InputError("give a text prompt, boxes, points, masks or prompts: what should be segmented?")
         phrases = [] if prompt is None else parse_phrases(prompt)
         registry, engine = TrackRegistry({one.id: one.label for one in by_user}), self._engine.fork([])
-        now, answers, score = PendingFrame(self._frame()), {}, 0.0
+        now, answers = PendingFrame(self._frame()), {}
+        score, scores = 0.0, []
         for one in by_user:
             internal_id = registry.prompt(one.id, 0)
             answer = self._answer(one, previous)
@@ -146,7 +147,8 @@ class EmbeddedImage:
             now.add(answer)
         if phrases:
             detect = PhraseDetector(with_thresholds(self._detector(), box_threshold, text_threshold), phrases)
-            found, score = detect(now.frame), detect.best_score
+            found = detect(now.frame)
+            score, scores = detect.best_score, list(detect.best_scores.values())
             TrackUpdate(
                 registry=registry, propagator=engine, now=now, features=self._features, will_redetect=False
             ).apply(found)
@@ -160,7 +162,7 @@ class EmbeddedImage:
         logits = np.array([logits.cpu().numpy() for logits in low_res], np.float32).reshape(-1, side, side)
         frame.detections.class_id = ClassIds(phrases).number(frame.detections.data["class_name"])
         frame.detections.data[LOGITS] = logits
-        frame.detections.metadata[BEST_SCORE] = score
+        frame.detections.metadata.update({BEST_SCORE: score, BEST_SCORES: scores})
         return frame
 
     def candidates(self, prompt: ObjectPrompt | Mapping[str, object]) -> TrackedFrame:

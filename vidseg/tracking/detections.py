@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidseg.detection.base import best_score
+from vidseg.detection.base import best_score, best_scores
 from vidseg.prompts.geometry import Box
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from vidseg.detection.base import Detector
     from vidseg.io.clip import Frame
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,26 @@ class PhraseDetector:
 
     Attributes:
         best_score: highest score of a detection so far, also below the detector's threshold; 0.0 before the first.
+        best_scores: the same for each phrase.
     """
 
     def __init__(self, detector: Detector, phrases: Sequence[str], best_score: float = 0.0):
         self._detector, self._phrases = detector, list(phrases)
         self.best_score = best_score
+        self.best_scores = dict.fromkeys(self._phrases, 0.0)
 
     def __call__(self, frame: Frame) -> FrameDetections:
         """What is on a frame."""
         found = self._detector.detect(frame.image, self._phrases)
         self.best_score = max(self.best_score, best_score(found))
-        return FrameDetections.of(found)
+        for phrase, score in zip(self._phrases, best_scores(found, self._phrases)):
+            self.best_scores[phrase] = max(self.best_scores[phrase], score)
+        detections = FrameDetections.of(found)
+        names = ", ".join(f"{label} {score:.2f}" for label, score in zip(detections.labels, detections.scores))
+        logger.info(
+            "Frame %d (%.2f s): %s", frame.index, frame.time, f"detected {names}" if names else "nothing detected"
+        )
+        return detections
 
 
 def as_box(corners: np.ndarray) -> Box:

@@ -49,6 +49,11 @@ class Tracking:
         return self._run.best_score
 
     @property
+    def best_scores(self) -> Mapping[str, float]:
+        """The same for each phrase of the prompt; empty without a detector."""
+        return self._run.best_scores
+
+    @property
     def keyframe(self) -> int | None:
         """Number of the frame the first object was found on; None as long as there was none."""
         return self._run.registry.state.keyframe
@@ -62,6 +67,11 @@ class Tracking:
     def seen(self) -> Mapping[int, int]:
         """Number of frames on which each object was visible, by track id."""
         return self._run.registry.state.frames_visible
+
+    @property
+    def frames_done(self) -> int:
+        """Number of frames that are tracked, in both directions; runs ahead of the frames that are handed out."""
+        return self._run.frames_done
 
     @property
     def status(self) -> str:

@@ -44,6 +44,7 @@ class PropagationPass:
     Attributes:
         registry, propagator: as given.
         state: what it remembers. For reading, and for writing it down.
+        frames_done: how many frames it has taken since it was made.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class PropagationPass:
         on_frame: Callable[[], None] | None = None,
     ):
         self.registry, self.propagator, self.state = registry, propagator, state
+        self.frames_done = 0
         self._detector, self._options, self._reverse, self._on_frame = detect, options, reverse, on_frame
         self._crossings = CrossingResolver(options.thresholds, state.crossings)
         self._scenes = SceneChangeDetector(state.scenes, options.thresholds) if state.scenes else None
@@ -97,6 +99,7 @@ class PropagationPass:
         self._end_unseen_and_duplicates(now)  # what is prompted here may lie on another track already
         if found is not None or self._is_detection_time(frame, scene_begins):
             self._detect(now, features, found)
+        self.frames_done += 1
 
     def pop_final(self, everything: bool = False) -> Iterator[PendingFrame]:
         """Frames that nothing can change any more, in order."""

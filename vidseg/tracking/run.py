@@ -78,11 +78,24 @@ class ClipRun:
         self._options, self._on_frame = options, on_frame
         self._first = 0  # number of the first frame that is read
         self._forward: PropagationPass | None = None
+        self._backward: PropagationPass | None = None
+        self._untracked = 0  # frames that were handed out, and that no pass took
 
     @property
     def best_score(self) -> float:
         """Highest detection score so far, also below the threshold; 0.0 without a detector."""
         return self._detect.best_score if self._detect else 0.0
+
+    @property
+    def best_scores(self) -> dict[str, float]:
+        """The same for each phrase; empty without a detector."""
+        return dict(self._detect.best_scores) if self._detect else {}
+
+    @property
+    def frames_done(self) -> int:
+        """Number of frames that need no more tracking, in whatever direction; in the end, that of all frames."""
+        passes = (self._backward, self._forward)
+        return self._untracked + sum(one.frames_done for one in passes if one is not None)
 
     @property
     def warning(self) -> str | None:
@@ -154,6 +167,7 @@ class ClipRun:
                     return frame, found
             self.status = f"looking for a keyframe: {frame.index}"
             if self.clip.once:
+                self._untracked += 1
                 yield TrackedFrame(frame.index, frame.time, frame.image, self._nothing())
         if wanted != "auto":
             raise InputError(f"{self.clip.path}: frame {wanted}, the keyframe, is not in the part that was read")
@@ -183,6 +197,7 @@ class ClipRun:
     def _track_backwards(self, key: Frame, earlier: FrameStack) -> None:
         """Follow the objects of the keyframe, and others that turn up on the way, back to the first frame."""
         backward = self._begin_pass(self._propagator.fork(self._propagator.object_ids), origin=key)
+        self._backward = backward
         with closing(self._read(self.clip.backwards(key, self._options.start))) as frames:
             for pending in backward.run(frames):
                 self.status = f"tracking backwards: {pending.frame.index}"
@@ -200,6 +215,7 @@ class ClipRun:
                 if key is not None and frame.index >= key.index:
                     return
                 tracked = earlier.pop_at(frame.time) if earlier else None
+                self._untracked += tracked is None
                 found = self._nothing() if tracked is None else self._identify(tracked.detections)
                 yield self._hand_out(TrackedFrame(frame.index, frame.time, frame.image, found))
 
