@@ -105,24 +105,25 @@ def image(
     began = time.perf_counter()
     plan, failures = make_plan(photos, texts, user_prompts, allow_overlap, outputs)
     model = choice.load(with_detector=bool(plan.phrases))
-    done = objects = 0
+    tracked: list[Path] = []
+    objects = 0
     with counter("Segmenting", "photos") as show:
         for number, results in enumerate(plan.results):
             show(number, len(plan.results))
             try:
                 objects += segment_photo(model, results, plan)
-                done += 1
+                tracked.append(results.path("tracks.jsonl"))
             except VidsegError as error:
                 photo = str(results.photo)
                 failures.append(str(error) if photo in str(error) else f"{photo}: {error}")
         show(len(plan.results), len(plan.results))
     elapsed = time.perf_counter() - began
     click.echo(
-        f"{done} of {plan.photo_count} photos in {elapsed:.1f} s with loading; {objects} objects. "
+        f"{len(tracked)} of {plan.photo_count} photos in {elapsed:.1f} s with loading; {objects} objects. "
         f"Results are in {outputs.output or 'the folders of the photos'}."
     )
-    if done:
-        write_exports(plan.exports, failures, outputs.overwrite)
+    if tracked:
+        failures += write_exports(plan.exports, tracked, complete=not failures, overwrite=outputs.overwrite)
     finish(failures)
 
 
