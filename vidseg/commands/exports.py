@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import vidseg
 from vidseg.commands.console import wrote
+from vidseg.commands.result_file import error_line
 from vidseg.errors import OutputError
 from vidseg.exporters.formats import FORMATS
 
@@ -51,14 +52,33 @@ def plan_exports(
     return tasks
 
 
-def write_exports(tasks: Sequence[ExportTask], failures: list[str], overwrite: bool) -> None:
-    """Write the exports and name each file on stdout.
+def write_exports(
+    tasks: Sequence[ExportTask], tracks: Container[Path], *, complete: bool, overwrite: bool
+) -> list[str]:
+    """Write the exports and name each file on stdout. One that fails does not cost another.
 
-    If anything has failed before, nothing is exported, and `failures` gets a line that says so.
+    Args:
+        tasks: what to export.
+        tracks: the tracks files that were written; others are not exported.
+        complete: whether these are all that were asked for; else no data set is written of them.
+        overwrite: whether targets may exist.
+
+    Returns:
+        One line for each data set or file that could not be written.
     """
-    if tasks and failures:
-        failures.append("nothing was exported, since not everything could be done; see vidseg export for the rest")
-        return
+    failures: list[str] = []
+    skipped = [task.target for task in tasks if len(task.tracks) > 1 and not complete]
+    if skipped:
+        names = " and ".join(map(str, skipped))
+        failures.append(
+            f"nothing was exported to {names}, since some tracks are missing; see vidseg export for the rest"
+        )
     for task in tasks:
-        for path in vidseg.export(task.tracks, task.format, task.target, overwrite=overwrite):
-            wrote(path)
+        if task.target in skipped or any(path not in tracks for path in task.tracks):
+            continue
+        try:
+            for path in vidseg.export(task.tracks, task.format, task.target, overwrite=overwrite):
+                wrote(path)
+        except Exception as error:  # any at all: other exports can still be written
+            failures.append(error_line(error, task.target))
+    return failures

@@ -109,7 +109,8 @@ def image(
     from vidseg.rendering.fonts import undrawn_note
 
     model = choice.load(with_detector=bool(plan.phrases))
-    done = objects = 0
+    tracked: list[Path] = []
+    objects = 0
     warnings: list[str] = []
     labels: set[str] = set()
     with counter("Segmenting", "photos") as show:
@@ -117,7 +118,8 @@ def image(
             show(number, len(plan.results))
             try:
                 frame, warning = segment_photo(model, results, plan)
-                objects, done = objects + len(frame.detections), done + 1
+                objects += len(frame.detections)
+                tracked.append(results.path("tracks.jsonl"))
                 warnings += [warning] if warning else []
                 labels.update(map(str, frame.detections.data["class_name"]))
             except VidsegError as error:
@@ -126,7 +128,7 @@ def image(
         show(len(plan.results), len(plan.results))
     elapsed = time.perf_counter() - began
     remark(
-        f"{done} of {plan.photo_count} photos in {elapsed:.1f} s with loading; {objects} objects. "
+        f"{len(tracked)} of {plan.photo_count} photos in {elapsed:.1f} s with loading; {objects} objects. "
         f"Results are in {outputs.output or 'the folders of the photos'}."
     )
     if warnings:
@@ -134,8 +136,8 @@ def image(
     if note := undrawn_note(labels):
         warn(note)
     say_not_found(current().clips)
-    if done:
-        write_exports(plan.exports, failures, outputs.overwrite)
+    if tracked:
+        failures += write_exports(plan.exports, tracked, complete=not failures, overwrite=outputs.overwrite)
     finish(failures)
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
 from vidseg.commands.progress import progress
 from vidseg.commands.report import report
+from vidseg.commands.result_file import ResultFile
 from vidseg.commands.track_options import TrackOutputs, TrackSettings, output_options, settings_options
 from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
 from vidseg.errors import InputError, OutputError, VidsegError
@@ -65,20 +66,32 @@ def track(
     plan = make_plan(clips, texts, user_prompts, prompts_path, settings, outputs)
     get_model = cache(lambda: choice.load(with_detector=bool(plan.phrases)))
     ready, failures = open_clips(plan, get_model)
+    tracked: list[Path] = []
     for one in numbered(ready):
         began = time.perf_counter()
         model = get_model()
         try:
             run = model.track(one.clip, plan.phrases or None, prompts=one.prompts, **asdict(settings))
             expected = settings.expected_frames(one.clip.info)
-            frames, note = write_results(run, one.task, plan.phrases, model.names, expected)
+            outcome = write_results(run, one.task, plan.phrases, model.names, expected)
         except VidsegError as error:
             failures.append(str(error))
             continue
-        elapsed = time.perf_counter() - began
-        report(run, phrases=plan.phrases, frames=frames, elapsed=elapsed, files=one.task.paths(), note=note)
-    if ready:
-        write_exports(plan.exports, failures, outputs.overwrite)
+        failures += outcome.failures
+        if outcome.files:
+            report(
+                run,
+                phrases=plan.phrases,
+                frames=outcome.frames,
+                elapsed=time.perf_counter() - began,
+                files=outcome.files,
+                note=outcome.note,
+            )
+        if one.task.tracks_path in outcome.files:
+            tracked.append(one.task.tracks_path)
+    if tracked:
+        complete = len(tracked) == len(plan.tasks)
+        failures += write_exports(plan.exports, tracked, complete=complete, overwrite=outputs.overwrite)
     finish(failures)
 
 
@@ -184,10 +197,27 @@ def open_clips(plan: Plan, load_model: Callable[[], object]) -> tuple[list[OpenC
     return ready, failures
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one clip.
+
+    Attributes:
+        frames: how many were tracked.
+        files: what was written.
+        failures: one line for each file that could not be.
+        note: one line on what is wrong with the video, or None.
+    """
+
+    frames: int
+    files: list[Path]
+    failures: list[str]
+    note: str | None
+
+
 def write_results(
     run: Tracking, task: ClipTask, phrases: Sequence[str], models: dict[str, str | None], expected: int | None
-) -> tuple[int, str | None]:
-    """Track one clip into its files.
+) -> Outcome:
+    """Track one clip into its files. One that fails does not cost the other; if both do, the run ends.
 
     Ctrl-C ends a source that does not end by itself, and its files are finished.
 
@@ -197,9 +227,6 @@ def write_results(
         phrases: what it looks for; for the header of the tracks file.
         models: its checkpoints; for the same.
         expected: number of frames for the progress bar; None if unknown.
-
-    Returns:
-        The number of frames, and one line on what is wrong with the video, or None.
     """
     from vidseg.io.threads import Background
     from vidseg.rendering.overlay import OverlayWriter
@@ -207,20 +234,39 @@ def write_results(
 
     info, frames, video = run.clip.info, 0, None
     header = header_of(info.path, info.width, info.height, info.frame_rate, info.time_base, phrases, models)
+    files = [ResultFile(task.tracks_path, lambda: TracksWriter(task.tracks_path, header))]
+    if (video_path := task.video_path) is not None:
+
+        def open_video() -> OverlayWriter:
+            nonlocal video
+            video = OverlayWriter(video_path, info, task.source if info.has_audio else None)
+            return video
+
+        files.append(ResultFile(video_path, open_video))
+
+    def write(frame: TrackedFrame) -> None:
+        for file in files:
+            file.write(frame)
+
     with ExitStack() as stack:
-        sinks: list[Callable[[TrackedFrame], None]] = [
-            stack.enter_context(TracksWriter(task.tracks_path, header)).write
-        ]
-        if task.video_path is not None:
-            video = stack.enter_context(OverlayWriter(task.video_path, info, task.source if info.has_audio else None))
-            sinks.append(video.write)
-        background = stack.enter_context(Background(lambda frame: [sink(frame) for sink in sinks]))
+        for file in files:
+            stack.enter_context(file)
+        background = stack.enter_context(Background(lambda step: step()))
         try:
             stack.enter_context(closing(run))
             for frame in stack.enter_context(closing(progress(run, expected))):
-                background.submit(frame)
+                background.submit(partial(write, frame))
                 frames += 1
+                if all(file.failure for file in files):
+                    break
         except KeyboardInterrupt:
             if not (run.clip.once and frames):
                 raise
-    return frames, video.note if video else None
+        for file in files:
+            background.submit(file.close)
+    return Outcome(
+        frames=frames,
+        files=[file.path for file in reversed(files) if file.failure is None],
+        failures=[file.failure for file in reversed(files) if file.failure is not None],
+        note=video.note if video and not files[-1].failure else None,
+    )

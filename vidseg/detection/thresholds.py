@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from vidseg.detection.base import BEST_SCORE, Detector, best_score
+from vidseg.detection.base import BEST_SCORE, BEST_SCORES, Detector, best_score, best_scores
 from vidseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,5 +83,5 @@ class _Filtered:
         if found.confidence is None:
             return found
         kept: Any = found[found.confidence > self._box_threshold]  # typed as whatever an index may give
-        kept.metadata = {**found.metadata, BEST_SCORE: best_score(found)}
+        kept.metadata = {**found.metadata, BEST_SCORE: best_score(found), BEST_SCORES: best_scores(found, phrases)}
         return kept
