@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from vidseg.errors import OutputError
 from vidseg.io.codecs import VIDEO_FORMATS, WITH_ALPHA, Codec, codec_for
 from vidseg.io.decoding import reason, scaler
-from vidseg.io.files import atomic_output, check_writable
+from vidseg.io.files import atomic_output, check_writable, for_ffmpeg
 from vidseg.io.reader import ClipInfo
 from vidseg.io.scheduling import usual_scheduling
 from vidseg.io.sound import SoundCopy, open_sound
@@ -158,7 +158,7 @@ class VideoWriter:
 
         # With its index in front, players can start before the end has arrived
         options = {"movflags": "+faststart"} if self._suffix in (".mp4", ".mov") else {}
-        container = av.open(str(temporary), "w", format=VIDEO_FORMATS[self._suffix], options=options)
+        container = av.open(for_ffmpeg(temporary), "w", format=VIDEO_FORMATS[self._suffix], options=options)
         try:
             video = self._add_video(container)
             sound = None
