@@ -549,3 +549,31 @@ def test_parse_time(text, seconds):
 def test_parse_time_refuses(text):
     with pytest.raises(InputError, match="is not a time"):
         parse_time(text)
+
+
+# --- names that FFmpeg would take for something else ---
+
+NAMES = ["take:2.mp4", "cam1:12-30.mp4", "concat:a.mp4", "file:a.mp4", "http:a.mp4", "pipe:0.mp4", "data:,a.mp4"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "http://host/a.mp4", "-a.mp4", "a?b#c.mp4"])
+def test_a_file_that_exists_is_a_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    os.rename(make_clip(tmp_path / "made.mp4", audio="aac"), tmp_path / name)
+    with Clip(name) as clip:
+        assert clip.path == name and not clip.once and clip.info.has_audio
+        frames = list(clip.frames())
+        assert [number_of(frame.image) for frame in frames] == list(range(COUNT))
+        assert len(list(clip.backwards(frames[20], start=0.6))) == 5
+    assert copy(name, "out.mkv").note is None and Clip("out.mkv").info.has_audio
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".webm"])
+@pytest.mark.parametrize("name", ["out:1", "file:a", "concat:a", "pipe:1"])
+def test_outputs_may_have_such_names(tmp_path, monkeypatch, name, suffix):
+    monkeypatch.chdir(tmp_path)
+    path = make_clip(tmp_path / "a.mp4", CONSTANT[:5])
+    copy(path, f"{name}{suffix}")
+    assert sorted(os.listdir()) == sorted(["a.mp4", f"{name}{suffix}"])
+    assert len(list(Clip(f"{name}{suffix}").frames())) == 5

@@ -149,7 +149,7 @@ def result_name(source: str) -> Path:
         return Path("pipe")
     if source.isascii() and source.isdecimal() and not os.path.exists(source):
         return Path(f"camera-{source}")
-    if "://" in source or source.startswith("/dev/"):
+    if ("://" in source and not os.path.exists(source)) or source.startswith("/dev/"):
         address = re.sub(r"^[^:/]*://([^/@]*@)?", "", source)  # without a password
         return Path(re.sub(r"[^\w-]+", "-", address.rstrip("/").rpartition("/")[2]).strip("-") or "stream")
     return Path(source)

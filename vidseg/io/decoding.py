@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from vidseg.errors import InputError
 from vidseg.io.deinterlacing import deinterlaced
+from vidseg.io.files import for_ffmpeg
 from vidseg.io.live import Source
 from vidseg.io.timestamps import Clock
 
@@ -62,7 +63,7 @@ def opened(path: str, source: Source | None = None) -> Iterator[tuple[InputConta
     from av.error import ExitError, FFmpegError
 
     try:
-        container = av.open(source.url, **source.how) if source else av.open(path)
+        container = av.open(source.url, **source.how) if source else av.open(for_ffmpeg(path))
     except (FFmpegError, OSError, ValueError) as error:
         kind, advice = ("cannot be read", source.advice) if source else ("not a video that can be read", ADVICE)
         # Of a source that does not answer, FFmpeg says "immediate exit requested"

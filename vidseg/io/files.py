@@ -47,6 +47,12 @@ def check_writable(
     return path
 
 
+def for_ffmpeg(path: str | os.PathLike[str]) -> str:
+    """A file's path as FFmpeg needs it, which takes the beginning of "take:2.mp4" for a protocol."""
+    path = os.fspath(path)
+    return path if os.path.isabs(path) else os.path.join(os.curdir, path)
+
+
 @contextmanager
 def atomic_output(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Lend a temporary name next to `path`: renamed to `path` on normal exit, removed on any exception.

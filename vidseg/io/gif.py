@@ -14,7 +14,7 @@ from av.filter import Graph
 from av.video.format import VideoFormat
 
 from vidseg.errors import OutputError
-from vidseg.io.files import atomic_output
+from vidseg.io.files import atomic_output, for_ffmpeg
 from vidseg.io.reader import ClipInfo
 from vidseg.io.writer import writing_errors
 
@@ -44,7 +44,7 @@ class GifWriter:
         self._last = -SHORTEST  # ticks
         with writing_errors(self.path), ExitStack() as stack:
             temporary = stack.enter_context(atomic_output(path))
-            self._container = av.open(str(temporary), "w", format="gif")
+            self._container = av.open(for_ffmpeg(temporary), "w", format="gif")
             stack.callback(self._container.close)
             self._stream = self._container.add_stream("gif", rate=100)
             self._stream.width, self._stream.height, self._stream.pix_fmt = info.width, info.height, "pal8"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vidseg.errors import InputError
+from vidseg.io.files import for_ffmpeg
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -71,7 +72,7 @@ def source_of(path: str) -> Source | None:
                 "-: nothing is piped into the standard input; write a command before it, such as ffmpeg … |"
             )
         return Source(path, "fd:", PIPE_ADVICE, {"options": {"fd": "0"}}, patient=True)
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) and not os.path.exists(path):
         options = {"rtsp_transport": "tcp"} if path.lower().startswith("rtsp") else {}  # UDP loses packets on the way
         return Source(
             re.sub(r"(?<=://)[^/@]*@", "", path),
@@ -82,7 +83,7 @@ def source_of(path: str) -> Source | None:
     if os.path.exists(path):
         mode = os.stat(path).st_mode
         if stat.S_ISFIFO(mode):
-            return Source(path, path, PIPE_ADVICE, patient=True)
+            return Source(path, for_ffmpeg(path), PIPE_ADVICE, patient=True)
         return _camera(path, path) if stat.S_ISCHR(mode) else None
     if path.isascii() and path.isdecimal():
         return _camera(path, CAMERAS.get(sys.platform, ("", "{}"))[1].format(path))

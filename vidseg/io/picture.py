@@ -9,12 +9,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from vidseg.errors import InputError
+from vidseg.io.cropping import Crop
 from vidseg.io.decoding import scaler
 
 if TYPE_CHECKING:
     import numpy as np
     from av.video.frame import VideoFrame
 
+WHOLE = Crop()
 # Numbers of ITU-T H.273, as FFmpeg has them
 BT709, BT601, BT2020, UNKNOWN, RESERVED = 1, 5, 9, 2, 3  # matrix and primaries; libswscale counts these alike
 PQ, HLG = 16, 18  # transfer curves of HDR
@@ -23,16 +25,17 @@ EXACT = 2 | 0x2000
 HD = 1280, 577  # pixels; where a file does not name its matrix, players take BT.709 for what is that wide or high
 
 
-def upright(frame: VideoFrame, width: int, height: int, path: str) -> np.ndarray:
+def upright(frame: VideoFrame, width: int, height: int, path: str, crop: Crop = WHOLE) -> np.ndarray:
     """Make an image of a PyAV frame.
 
     HDR is mapped to the range of an ordinary screen, and transparency is shown over white.
 
     Args:
         frame: as it is decoded.
-        width: pixels that it is scaled to, before it is turned upright.
+        width: pixels that it is scaled to, before it is cropped and turned upright.
         height: the same.
         path: the clip, for messages.
+        crop: what is cut off before it is turned upright.
 
     Returns:
         H×W×3 uint8 RGB, upright.
@@ -60,6 +63,8 @@ def upright(frame: VideoFrame, width: int, height: int, path: str) -> np.ndarray
     if form.alpha:
         image = over_white(image)
     turn = orientation(frame)
+    if crop != WHOLE:
+        image = np.ascontiguousarray(image[crop.top : height - crop.bottom, crop.left : width - crop.right])
     if not any(turn):
         return image
     image = image.transpose(1, 0, 2) if turn.transposed else image

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from vidseg.errors import InputError
 from vidseg.io.codecs import VIDEO_FORMATS
 from vidseg.io.decoding import packets, pictures_of, reason, tick_of
+from vidseg.io.files import for_ffmpeg
 from vidseg.io.timestamps import Clock
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def open_sound(path: str | os.PathLike[str], stack: ExitStack) -> AudioStream | 
     from av.error import FFmpegError
 
     try:
-        container = stack.enter_context(av.open(os.fspath(path)))
+        container = stack.enter_context(av.open(for_ffmpeg(path)))
     except FFmpegError as error:
         raise InputError(f"{path}: the sound cannot be read ({reason(error)})") from error
     return container.streams.audio[0] if container.streams.audio else None

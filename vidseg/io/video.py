@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from vidseg.errors import InputError
+from vidseg.io.cropping import crop_of
 from vidseg.io.decoding import (
     Damage,
     decode,
@@ -52,7 +53,8 @@ class VideoReader(Reader):
         self.first_pts = picture.pts or 0
         self._coded_size = picture.width, picture.height
         self._interlaced = picture.interlaced_frame
-        height, width = upright(picture, *self._coded_size, path).shape[:2]
+        self._crop = crop_of(path, container, stream)
+        height, width = upright(picture, *self._coded_size, path, self._crop).shape[:2]
         aspect = stream.sample_aspect_ratio or Fraction(1)
         rate = stream.average_rate or stream.guessed_rate or Fraction(IMAGE_RATE)
         if rate > FASTEST:  # FFmpeg has seen too few frames, and takes the clock's rate for theirs
@@ -77,7 +79,9 @@ class VideoReader(Reader):
         return max(1, round(1 / (self.info.frame_rate * self.info.time_base)))
 
     def _frame(self, index: int, pts: int, picture: VideoFrame) -> Frame:
-        return Frame(index, float(pts * self.info.time_base), pts, upright(picture, *self._coded_size, self._path))
+        return Frame(
+            index, float(pts * self.info.time_base), pts, upright(picture, *self._coded_size, self._path, self._crop)
+        )
 
     def _range(
         self,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from vidseg.errors import OutputError
 from vidseg.io.codecs import VIDEO_FORMATS, WITH_ALPHA, Codec, codec_for
 from vidseg.io.decoding import reason, scaler
-from vidseg.io.files import atomic_output, check_writable
+from vidseg.io.files import atomic_output, check_writable, for_ffmpeg
 from vidseg.io.reader import ClipInfo
 from vidseg.io.scheduling import usual_scheduling
 from vidseg.io.sound import SoundWriter, name_of, open_sound, plan_sound
@@ -93,7 +93,7 @@ class VideoWriter:
         with writing_errors(self.path), ExitStack() as stack:
             temporary = stack.enter_context(atomic_output(self.path))
             self._source = open_sound(audio_from, stack) if audio_from is not None else None
-            self._container = av.open(str(temporary), "w", format=VIDEO_FORMATS[self._suffix], options=options)
+            self._container = av.open(for_ffmpeg(temporary), "w", format=VIDEO_FORMATS[self._suffix], options=options)
             stack.callback(self._container.close)
             self._video = self._add_video(self._container)
             self._stack = stack.pop_all()
