@@ -203,7 +203,9 @@ def write_results(
     from vidseg.tracks.file import TracksWriter, header_of
 
     info, frames, video = run.clip.info, 0, None
-    header = header_of(info.path, info.width, info.height, info.frame_rate, info.time_base, phrases, models)
+    header = header_of(
+        info.path, info.width, info.height, info.frame_rate, info.time_base, phrases, models, info.frame_names
+    )
     with ExitStack() as stack:
         sinks: list[Callable[[TrackedFrame], None]] = [
             stack.enter_context(TracksWriter(task.tracks_path, header)).write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +47,8 @@ class ImageFiles(Reader):
     def __init__(self, path: str, files: list[Path]):
         self._files, self._levels = files, measure_levels(files)
         height, width = read_image(files[0], self._levels).shape[:2]
-        self.info = _info(path, (width, height), len(files), length=len(files), tick=Fraction(1, IMAGE_RATE))
+        info = _info(path, (width, height), len(files), length=len(files), tick=Fraction(1, IMAGE_RATE))
+        self.info = replace(info, frame_names=tuple(file.name for file in files))
 
     def read(self, first: int, stop: float) -> Iterator[Frame]:
         """Frames with first <= pts < stop (ticks), in order. InputError for an image of another size."""
