@@ -37,7 +37,9 @@ def test_pandas_reads_the_rows_back(tmp_path, kind, read):
         "height",
         "width",
         "counts",
+        "name",
     ]
+    assert table["name"].isna().all()
     for row, (index, number, label, mask) in zip(table.itertuples(), EXPECTED, strict=True):
         assert (row.frame, row.time, row.id, row.label, round(row.score, 6)) == (index, index / 25, number, label, 0.9)
         assert [row.x1, row.y1, row.x2, row.y2, row.area] == [*mask_bounds(mask), mask.sum()]
@@ -47,7 +49,7 @@ def test_pandas_reads_the_rows_back(tmp_path, kind, read):
 @pytest.mark.parametrize(("kind", "read"), [("csv", pandas.read_csv), ("parquet", pandas.read_parquet)])
 def test_nothing_in_the_file(tmp_path, kind, read):
     table = read(vidseg.export(save(tmp_path / "clip.tracks.jsonl", {0: {}}), kind)[0])
-    assert len(table) == 0 and len(table.columns) == 13
+    assert len(table) == 0 and len(table.columns) == 14
 
 
 def test_parquet_is_written_in_groups(tmp_path, monkeypatch):

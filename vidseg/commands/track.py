@@ -233,7 +233,9 @@ def write_results(
     from vidseg.tracks.file import TracksWriter, header_of
 
     info, frames, video = run.clip.info, 0, None
-    header = header_of(info.path, info.width, info.height, info.frame_rate, info.time_base, phrases, models)
+    header = header_of(
+        info.path, info.width, info.height, info.frame_rate, info.time_base, phrases, models, info.frame_names
+    )
     files = [ResultFile(task.tracks_path, lambda: TracksWriter(task.tracks_path, header))]
     if (video_path := task.video_path) is not None:
 

@@ -2,6 +2,7 @@
 
 Beyond COCO, images have `video_id` and `frame_id` (from 0), annotations `track_id` and `score`, and `videos` lists the
 clips: those of data sets for video instance segmentation that are based on COCO. Readers of COCO pass over them.
+CVAT makes tracks of annotations whose `attributes` have `track_id`, `occluded` and `keyframe`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import Any
 
 from vidseg.exporters.images import save_jpeg
 from vidseg.exporters.json_stream import JsonList, dump, preamble
+from vidseg.exporters.names import ImageNames
 from vidseg.exporters.source import Categories, Source
 from vidseg.tracks.records import ObjectRecord
 
 
 def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
-    """Write the data set, and the images `park_000012.jpg` … if there is a folder for them."""
+    """Write the data set, and the images `park_000012.jpg` … if there is a folder for them. `ImageNames` names them."""
     write_coco(sources, output, images, ObjectRecord.code)
 
 
@@ -37,7 +39,8 @@ def write_coco(
         images: folder for the images, or None.
         segmentation: makes what an annotation has as `segmentation`.
     """
-    categories = Categories(sources)
+    categories, names = Categories(sources), ImageNames(sources, written=images is not None)
+    track_ids = _TrackIds(several=len(sources) > 1)
     videos = [
         {"id": number, "name": source.name, "width": source.width, "height": source.height}
         for number, source in enumerate(sources, start=1)
@@ -50,7 +53,7 @@ def write_coco(
         listed, annotations = JsonList(file), JsonList(waiting)
         for video, source in zip(videos, sources):
             for frame in source.frames(images=images is not None):
-                name = f"{source.name}_{frame.index:06d}.jpg"
+                name = names.of(source, frame.index)
                 image = {
                     "id": listed.count + 1,
                     "file_name": name,
@@ -73,9 +76,30 @@ def write_coco(
                         "iscrowd": 0,
                         "track_id": found.id,
                         "score": found.score,
+                        "attributes": {
+                            "track_id": track_ids.of(source.name, found.id),
+                            "occluded": False,
+                            "keyframe": True,
+                        },
                     }
                     annotations.add(dump(annotation))
         file.write('],\n"annotations":[\n')
         waiting.seek(0)
         shutil.copyfileobj(waiting, file)
         file.write(f'],\n"categories":{dump(categories.entries())}}}\n')
+
+
+class _TrackIds:
+    """Ids that no two objects of a data set share, as CVAT knows objects by them alone.
+
+    Args:
+        several: whether there are several clips; else the ids stay.
+    """
+
+    def __init__(self, several: bool):
+        self._several = several
+        self._ids: dict[tuple[str, int], int] = {}
+
+    def of(self, clip: str, object_id: int) -> int:
+        """The id of an object of a clip."""
+        return self._ids.setdefault((clip, object_id), len(self._ids) + 1) if self._several else object_id

@@ -40,7 +40,8 @@ def export(  # noqa: PLR0913 - keywords of the public API
         format: a name of FORMATS.
         output: file or folder to write; by default named like the tracks file, and beside it.
         clip: where the images come from; by default the clip that the tracks file names.
-        name: what the images of one tracks file are called; by default like that file.
+        name: what the images of one tracks file are called; by default like that file, or like the image files that
+            were tracked.
         every: keep the first frame of the tracks and each that is a multiple of so many frames later.
         min_score: leave out objects with a lower score.
         images: write the frames as images beside the file.

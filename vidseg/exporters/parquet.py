@@ -20,7 +20,7 @@ TYPES = {
     **dict.fromkeys(COLUMNS, pa.int32()),
     **dict.fromkeys(("frame", "id", "area"), pa.int64()),
     **{"time": pa.float64(), "score": pa.float32()},
-    **dict.fromkeys(("label", "counts"), pa.string()),
+    **dict.fromkeys(("label", "counts", "name"), pa.string()),
 }
 GROUP = 8192  # rows in memory at a time
 

@@ -60,6 +60,8 @@ class Source:
         tracks: the file.
         name: what its images are called, unlike that of any other source.
         clip: its path, or None where nobody needs images.
+        frame_names: names of the image files that the frames come from, by frame number; None for a video, and where
+            the images are to be called otherwise.
         selection: what is kept.
         on_frame: called when a frame of the tracks is done with, kept or not.
     """
@@ -67,6 +69,7 @@ class Source:
     tracks: Tracks
     name: str
     clip: Path | None = None
+    frame_names: Sequence[str] | None = None
     selection: Selection = Selection()
     on_frame: Callable[[], None] | None = None
 
@@ -133,7 +136,7 @@ def open_sources(
         selection: what is kept of each.
         clip: path of the clip, instead of the one that the tracks name.
         needs_clips: find the clips.
-        name: of the images of a single one; by default like the file.
+        name: of the images of a single one; by default like the file, or like those that the frames come from.
 
     Raises:
         InputError: a file is not a tracks file, is given twice, or needs a clip that is not there.
@@ -153,7 +156,9 @@ def open_sources(
             called = f"{stem}-{copies}"
         names.add(called.casefold())
         found = _find_clip(tracks, clip) if needs_clips else None
-        sources.append(Source(tracks=tracks, name=called, clip=found, selection=selection))
+        frame_names = tracks.frame_names() if name is None else None
+        source = Source(tracks=tracks, name=called, clip=found, frame_names=frame_names, selection=selection)
+        sources.append(source)
     return sources
 
 

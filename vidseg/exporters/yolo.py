@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidseg.exporters.images import save_jpeg
+from vidseg.exporters.names import ImageNames
 from vidseg.exporters.polygons import centre_polygon
 from vidseg.exporters.source import Categories, Source
 from vidseg.exporters.split import TRAIN, VAL, split
@@ -15,7 +16,7 @@ from vidseg.tracks.records import ObjectRecord
 
 def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
     """Write images/ and labels/ with train/ and val/ in them, and data.yaml. `split` says which frame goes where."""
-    categories, used = Categories(sources), set()
+    categories, names, used = Categories(sources), ImageNames(sources, written=True), set()
     for kind in ("images", "labels"):
         for part in (TRAIN, VAL):
             (output / kind / part).mkdir(parents=True)
@@ -26,7 +27,7 @@ def write(sources: Sequence[Source], output: Path, images: Path | None) -> None:
                 continue
             used.add(part)
             labels = [f"{categories.number(found.label) - 1} {normalised(found)}\n" for found in frame.objects]
-            name = f"{source.name}_{frame.index:06d}"
+            name = names.of(source, frame.index).removesuffix(".jpg")
             save_jpeg(output / "images" / part / f"{name}.jpg", frame.image)
             (output / "labels" / part / f"{name}.txt").write_text("".join(labels), encoding="ascii")
     # Training needs images to validate on. Without any, those it trains on show at least that it learns.

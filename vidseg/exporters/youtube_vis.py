@@ -16,6 +16,7 @@ from typing import TextIO
 from vidseg.errors import OutputError
 from vidseg.exporters.images import save_jpeg
 from vidseg.exporters.json_stream import JsonList, dump, preamble
+from vidseg.exporters.names import file_names
 from vidseg.exporters.source import Categories, Source
 from vidseg.tracks.records import ObjectRecord
 
@@ -86,11 +87,11 @@ def _write_videos(file: TextIO, sources: Sequence[Source], images: Path | None, 
     videos = JsonList(file)
     for video, source in enumerate(sources, start=1):
         videos.add(f'{{"id":{video},"width":{source.width},"height":{source.height},"file_names":[')
-        names = JsonList(file, ",")
+        names, own = JsonList(file, ","), file_names(source, written=images is not None) or []
         for frame in source.frames(images=images is not None):
             for found in frame.objects:
                 store.add(video, names.count, found)
-            name = f"{source.name}/{frame.index:05d}.jpg"
+            name = f"{source.name}/{own[frame.index] if frame.index < len(own) else f'{frame.index:05d}.jpg'}"
             names.add(dump(name))
             if images is not None and frame.image is not None:
                 (images / source.name).mkdir(exist_ok=True)

@@ -132,7 +132,8 @@ class Results:
         for ending, picture in pictures.items():
             write_png(self.path(ending), picture)
         height, width = pictures[OVERLAY].shape[:2]
-        header = header_of(self.photo, width, height, Fraction(IMAGE_RATE), Fraction(1, IMAGE_RATE), phrases, models)
+        rate = Fraction(IMAGE_RATE)
+        header = header_of(self.photo, width, height, rate, 1 / rate, phrases, models, [self.photo.name])
         with TracksWriter(tracks_path, header) as tracks:
             tracks.write(frame)
         return [overlay, tracks_path, *others]

@@ -27,6 +27,7 @@ class ClipInfo:
         duration: s; None if not known.
         has_audio: whether there is sound that can be copied, which needs a file that can be read twice.
         pixel_aspect: width to height of a pixel; images are not stretched by it.
+        frame_names: names of the image files that the frames come from, in order; None for all else.
     """
 
     path: str
@@ -38,6 +39,7 @@ class ClipInfo:
     duration: float | None
     has_audio: bool
     pixel_aspect: Fraction = Fraction(1)
+    frame_names: tuple[str, ...] | None = None
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +61,8 @@ class ImageFiles(Reader):
         number, image = first
         self._sized = files[number]
         height, width = image.shape[:2]
-        self.info = _info(path, (width, height), len(files), length=len(files), tick=Fraction(1, IMAGE_RATE))
+        info = _info(path, (width, height), len(files), length=len(files), tick=Fraction(1, IMAGE_RATE))
+        self.info = replace(info, frame_names=tuple(file.name for file in files))
 
     def read(self, first: int, stop: float) -> Iterator[Frame]:
         """Frames with first <= pts < stop (ticks), in order. InputError for an image of another size."""

@@ -42,9 +42,14 @@ def header_of(
     time_base: Fraction,
     prompts: Sequence[str],
     models: dict[str, Any],
+    frame_names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """The header of what was tracked in a clip, or on an image."""
-    return {
+    """The header of what was tracked in a clip, or on an image.
+
+    `frame_names` are those of the image files that the frames come from, if they do: the header keeps them for exports,
+    also when the folder is no longer there.
+    """
+    header = {
         "clip": os.fspath(clip),
         "width": width,
         "height": height,
@@ -54,6 +59,7 @@ def header_of(
         "models": models,
         "vidseg": vidseg.__version__,
     }
+    return header if frame_names is None else {**header, "frame_names": list(frame_names)}
 
 
 class TracksWriter:
@@ -170,6 +176,19 @@ class Tracks:
         """Height of the clip's frames in pixels."""
         return self.header["height"]
 
+    def frame_names(self) -> list[str] | None:
+        """Names of the image files that the frames come from, by frame number; None for a video.
+
+        Raises:
+            InputError: they are no names of files in a folder.
+        """
+        names = self.header.get("frame_names")
+        if names is None:
+            return None
+        if not isinstance(names, list) or not all(map(_is_file_name, cast("list[object]", names))):
+            raise self._broken(1, "frame_names are not names of files")
+        return cast("list[str]", names)
+
     def __iter__(self) -> Iterator[TrackedFrame]:
         prompts = self.header.get("prompts")
         classes = ClassIds([str(phrase) for phrase in cast("list[Any]", prompts)] if isinstance(prompts, list) else ())
@@ -256,6 +275,11 @@ def read_tracks(path: str | os.PathLike[str]) -> Tracks:
         InputError: it is not a tracks file. A broken line is reported when it is reached.
     """
     return Tracks(path)
+
+
+def _is_file_name(name: object) -> bool:
+    """Whether something is the name of a file in a folder, and leads nowhere else."""
+    return isinstance(name, str) and name not in ("", ".", "..") and not any(sign in name for sign in "/\\\0\n")
 
 
 def record_of(frame: TrackedFrame) -> dict[str, Any]:
