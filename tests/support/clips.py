@@ -81,8 +81,8 @@ def add_sound(out, stream, seconds):
     for start in range(0, int(seconds * rate), size):
         wave = np.sin(np.arange(start, start + size) ** 1.3 / 900)
         name = stream.codec_context.format.name
-        samples = {"u8": wave * 90 + 128, "s32p": wave * 2e8, "fltp": wave * 0.3}[name]
-        samples = samples.astype({"u8": np.uint8, "s32p": np.int32, "fltp": np.float32}[name])
+        samples = {"u8": wave * 90 + 128, "s16": wave * 9000, "s32p": wave * 2e8, "fltp": wave * 0.3}[name]
+        samples = samples.astype({"u8": np.uint8, "s16": np.int16, "s32p": np.int32, "fltp": np.float32}[name])
         frame = av.AudioFrame.from_ndarray(samples[None], format=name, layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
         out.mux(stream.encode(frame))

@@ -59,7 +59,7 @@ class ImageFiles(Reader):
                         f"{file} has {width}×{height} pixels and {self._files[0].name} has "
                         f"{self.info.width}×{self.info.height}; give all images of a folder one size"
                     )
-                yield Frame(index, float(index * self.info.time_base), index, image)
+                yield Frame(index, float(index * self.info.time_base), index, image, 1 / IMAGE_RATE)
 
     def read_back(self, first: int, before: Frame) -> Iterator[Frame]:
         """Frames before the given one, the latest first, down to `first` (ticks)."""
@@ -84,11 +84,12 @@ class WebP(Reader):
 
     def read(self, first: int, stop: float) -> Iterator[Frame]:
         """Frames with first <= pts < stop (ticks), in order; transparency over white."""
-        for index, ((start, _), image) in enumerate(zip(self._times(), self._images())):
+        for index, ((start, duration), image) in enumerate(zip(self._times(), self._images())):
             if start >= stop:
                 return
             if start >= first:
-                yield Frame(index, float(start * self.info.time_base), start, image)
+                tick = float(self.info.time_base)
+                yield Frame(index, start * tick, start, image, (int(min(start + duration, stop)) - start) * tick)
 
     def read_back(self, first: int, before: Frame) -> Iterator[Frame]:
         """Frames before the given one, the latest first, down to `first` (ticks)."""
