@@ -1,4 +1,4 @@
-"""The last frame, which may be shown for long."""
+"""Times that are hard on encoders: a last frame that is shown for long, and frames that come fast."""
 
 from fractions import Fraction
 
@@ -9,6 +9,7 @@ import pytest
 from tests.support.clips import add_sound, number_of, picture
 from vidseg.io.clip import Clip
 from vidseg.io.codecs import CODECS, WITH_ALPHA
+from vidseg.io.reader import ClipInfo
 from vidseg.io.writer import VideoWriter
 
 TICK = Fraction(1, 12800)
@@ -142,3 +143,27 @@ def test_frames_say_how_long_they_are_shown(tmp_path, name, base):
     assert [f.duration for f in frames][:-1] == pytest.approx([0.04, 0.06, 0.01, 0.5, 0.04], abs=0.002)
     assert (frames[-1].duration or 0) > 0
     assert [f.duration for f in clip.frames(end=0.3)] == pytest.approx([0.04, 0.06, 0.01, 0.19], abs=0.002)
+
+
+@pytest.mark.parametrize("suffix, codec", [(s, name) for name, codec in CODECS.items() for s in codec.suffixes])
+@pytest.mark.parametrize(
+    "rate, base",
+    [
+        (241, Fraction(1, 241)),
+        (300, Fraction(1, 300)),
+        (1000, Fraction(1, 1000)),
+        (10_000, Fraction(1, 10_000)),
+        (12_800, Fraction(1, 1000)),  # what FFmpeg thinks of some files; frames come one a tick
+    ],
+)
+def test_high_frame_rates(tmp_path, suffix, codec, rate, base):
+    target = tmp_path / f"out{suffix}"
+    info = ClipInfo("made", 64, 64, Fraction(rate), base, 20, None, False)
+    with VideoWriter(target, info, codec=CODECS[codec]) as writer:
+        for index in range(20):
+            writer.write(picture(index, 64, 64), index)
+    frames = list(Clip(target).frames())
+    tick = 0.001 if suffix in (".mkv", ".webm") else 0.0001
+    if base >= Fraction(1, 1000):  # Matroska counts in ms, and frames may not share one
+        assert [f.time for f in frames] == pytest.approx([index * float(base) for index in range(20)], abs=tick)
+    assert [number_of(f.image) for f in frames] == pytest.approx(list(range(20)), abs=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -230,6 +231,8 @@ class VideoWriter:
         video.pix_fmt = codec.pixels
         context = video.codec_context
         context.time_base = info.time_base
+        # A nominal rate, for the encoder alone: times come from timestamps. libvpx refuses frames shorter than a tick
+        context.framerate = Fraction(min(info.frame_rate, 1 / info.time_base, codec.fastest or math.inf))
         if codec.tag and self._suffix in (".mp4", ".mov"):
             context.codec_tag = codec.tag
         context.sample_aspect_ratio = info.pixel_aspect
