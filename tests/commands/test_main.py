@@ -245,9 +245,10 @@ def test_clip_that_breaks_off_is_tracked_up_to_the_break(tmp_path):
     )
 
 
-def test_sound_that_does_not_fit_is_said_to_be_left_out(tmp_path):
+def test_sound_that_nothing_decodes_is_said_to_be_left_out(tmp_path):
     path = tmp_path / "a.mkv"
     make_clip(path, [0, 40, 80, 120], Fraction(1, 1000), size=(160, 120), audio="tta")
+    path.write_bytes(path.read_bytes().replace(b"A_TTA1", b"A_ZZZZ"))
     result = track(path, "--prompt", "dog")
     assert result.exit_code == 0
     assert result.stderr.startswith("vidseg: ") and "without sound" in result.stderr and result.stderr.count("\n") == 1

@@ -98,8 +98,7 @@ def iou(a, b):
 
 @pytest.mark.parametrize(("name", "decoder", "least"), [("cut.mov", None, 1.0), ("cut.webm", "libvpx-vp9", 0.99)])
 def test_alpha_decoded_again_is_the_mask(clip, tracks, tmp_path, name, decoder, least):
-    note = render(clip, tracks, tmp_path / name, kind="cutout")
-    assert note is None if name == "cut.mov" else note and "without sound" in note and "try .mov" in note  # AAC in WebM
+    assert render(clip, tracks, tmp_path / name, kind="cutout") is None
     images = decoded(tmp_path / name, decoder)
     source = [frame.image for frame in Clip(clip).frames()]
     assert len(images) == FRAMES and images[0].shape == (*SIZE[::-1], 4)

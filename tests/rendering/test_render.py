@@ -326,8 +326,7 @@ def test_codecs_keep_timing_and_sound(tmp_path, name, choice, codec, capfd):
     pts = [6400 + tick for tick in VARIABLE[:20]]
     path = make_clip(tmp_path / "in.mp4", pts, size=SIZE, audio="aac")
     tracks = two_tracks(path, tmp_path / "t.jsonl", frames=range(4, 20))
-    note = render(path, tracks, tmp_path / name, **choice)
-    assert (note is None) if not name.endswith("webm") else note and "without sound" in note and "try .mkv" in note
+    assert render(path, tracks, tmp_path / name, **choice) is None
     with av.open(str(tmp_path / name)) as out:
         stream = out.streams.video[0]
         assert stream.codec_context.codec.canonical_name == codec and (
@@ -335,7 +334,7 @@ def test_codecs_keep_timing_and_sound(tmp_path, name, choice, codec, capfd):
         )
     times = [frame.time for frame in Clip(tmp_path / name).frames()]
     assert times == pytest.approx([(tick - pts[4]) / 12800 for tick in pts[4:]], abs=0.0011)
-    assert name.endswith("webm") or len(sound_packets(tmp_path / name)) > 5
+    assert len(sound_packets(tmp_path / name)) > 5
     assert capfd.readouterr() == ("", "")  # encoders may not talk
 
 
@@ -382,7 +381,9 @@ def test_gifs_repeat_and_keep_the_time(tmp_path):
                 gif.seek(index)
                 pictures.append(np.array(gif.convert("RGB")))
                 lengths.append(gif.info["duration"])
-        assert len(pictures) == shown and abs(sum(lengths) - 20 * 1000 / rate) <= 20
+        assert (
+            len(pictures) == shown and abs(sum(lengths) - (19 * 1000 / rate + 40)) <= 20
+        )  # the last is shown for 40 ms
         assert tint(pictures[0].repeat(2, axis=0).repeat(2, axis=1), 110, 40) == 7
         assert pictures[0][40, 40].mean() == pytest.approx(40, abs=6) and pictures[-1][40, 40].mean() > 105
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".gif"] * 2 + [".jsonl"] * 2 + [".mp4"] * 2

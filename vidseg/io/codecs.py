@@ -19,6 +19,7 @@ class Codec:
         worst: the greatest crf.
         options: presets that keep up with decoding on a small machine: they cost size and not quality.
         tag: its name in MP4 and MOV, where players want another than FFmpeg's.
+        fastest: frames/s, the highest rate that the encoder may be told; None if there is no bound.
     """
 
     encoder: str
@@ -28,6 +29,7 @@ class Codec:
     worst: int
     options: tuple[tuple[str, str], ...]
     tag: str | None = None
+    fastest: int | None = None
 
 
 FAST_VP9 = (("b", "0"), ("deadline", "realtime"), ("cpu-used", "6"), ("row-mt", "1"))
@@ -44,7 +46,7 @@ CODECS = {  # the first that goes into a file is the usual one
         "hvc1",
     ),
     "vp9": Codec("libvpx-vp9", (".webm", ".mp4", ".mkv"), "yuv420p", 24, 63, FAST_VP9),
-    "av1": Codec("libsvtav1", (".webm", ".mp4", ".mkv"), "yuv420p", 28, 63, (("preset", "9"),)),
+    "av1": Codec("libsvtav1", (".webm", ".mp4", ".mkv"), "yuv420p", 28, 63, (("preset", "9"),), fastest=240),
 }
 WITH_ALPHA = {
     ".mov": Codec(

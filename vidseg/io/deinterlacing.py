@@ -28,7 +28,7 @@ def deinterlaced(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
                 yield frame
                 continue
             graph, kind = _graph(frame), (frame.width, frame.height, frame.format.name)
-        times.append((frame.pts, frame.time_base))
+        times.append((frame.pts, frame.time_base, frame.duration))
         yield from _filtered(graph, frame, times)
     if graph is not None:
         yield from _filtered(graph, None, times)
@@ -37,7 +37,7 @@ def deinterlaced(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
 def _filtered(graph: Graph, frame: VideoFrame | None, times: deque) -> Iterator[VideoFrame]:
     """What comes out for a frame that goes in; for None, all that is left.
 
-    The filter counts time in its own way: `times` has (pts, time base) of the frames that are in it.
+    The filter counts time in its own way: `times` has (pts, time base, duration) of the frames that are in it.
     """
     graph.vpush(frame)
     while True:
@@ -45,7 +45,7 @@ def _filtered(graph: Graph, frame: VideoFrame | None, times: deque) -> Iterator[
             done = graph.vpull()
         except (BlockingIOError, EOFError):
             return
-        done.pts, done.time_base = times.popleft()
+        done.pts, done.time_base, done.duration = times.popleft()
         yield done
 
 

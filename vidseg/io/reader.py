@@ -51,12 +51,14 @@ class Frame:
         time: s: pts × time base, so a clip's first frame need not be at 0.
         pts: ticks of the clip's time base; strictly increasing.
         image: H×W×3 uint8 RGB, upright.
+        duration: s until the next frame, or the end of what is read; None if not known.
     """
 
     index: int
     time: float
     pts: int
     image: np.ndarray
+    duration: float | None = None
 
 
 class Reader(ABC):

@@ -95,7 +95,7 @@ class ImageFiles(Reader):
                 f"{self._files[number]} has {width}×{height} pixels and {self._sized.name} has "
                 f"{self.info.width}×{self.info.height}; give all images of a folder one size"
             )
-        return Frame(number, float(number * self.info.time_base), number, image)
+        return Frame(number, float(number * self.info.time_base), number, image, 1 / IMAGE_RATE)
 
     def _warn(self, left_out: list[str]) -> None:
         levels = levels_warning(self._path, self._levels, self._files)
@@ -124,11 +124,12 @@ class WebP(Reader):
 
     def read(self, first: int, stop: float) -> Iterator[Frame]:
         """Frames with first <= pts < stop (ticks), in order; transparency over white."""
-        for index, ((start, _), image) in enumerate(zip(self._times(), self._images())):
+        for index, ((start, duration), image) in enumerate(zip(self._times(), self._images())):
             if start >= stop:
                 return
             if start >= first:
-                yield Frame(index, float(start * self.info.time_base), start, image)
+                tick = float(self.info.time_base)
+                yield Frame(index, start * tick, start, image, (int(min(start + duration, stop)) - start) * tick)
 
     def read_back(self, first: int, before: Frame) -> Iterator[Frame]:
         """Frames before the given one, the latest first, down to `first` (ticks)."""

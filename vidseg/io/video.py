@@ -79,9 +79,13 @@ class VideoReader(Reader):
         return max(1, round(1 / (self.info.frame_rate * self.info.time_base)))
 
     def _frame(self, index: int, pts: int, picture: VideoFrame) -> Frame:
-        return Frame(
-            index, float(pts * self.info.time_base), pts, upright(picture, *self._coded_size, self._path, self._crop)
-        )
+        image = upright(picture, *self._coded_size, self._path, self._crop)
+        return Frame(index, float(pts * self.info.time_base), pts, image)
+
+    def _lasting(self, frame: Frame, until: float) -> Frame:
+        """The frame, shown `until` (ticks)."""
+        frame.duration = (int(until) - frame.pts) * float(self.info.time_base)
+        return frame
 
     def _range(
         self,
@@ -101,14 +105,24 @@ class VideoReader(Reader):
             stream: where the frames come from, if its header can say that some are missing; else None.
         """
         index, pts, near = 0, None, None
+        end, waiting = self.first_pts, None
         for index, pts, picture in pictures:
+            if waiting is not None:
+                yield self._lasting(waiting, min(pts, stop))
+                waiting = None
             if pts >= stop:
                 break
             if damage.found and near is None:
                 near = index
+            end = pts + (picture.duration or self._step)
             if pts >= first:
-                yield self._frame(index, pts, picture)
+                waiting = self._frame(index, pts, picture)
+                if self.once:  # the next frame may be long in coming
+                    yield self._lasting(waiting, min(end, stop))
+                    waiting = None
         else:
+            if waiting is not None:
+                yield self._lasting(waiting, min(self._end(end, stream), stop))
             damage.found |= stream is not None and cut_short(self._path, stream, self.first_pts, damage.end)
         if damage.resumed and near is not None:
             self.warning = f"{self._path} is damaged near frame {near}: frames there may be missing or wrong"
@@ -117,6 +131,15 @@ class VideoReader(Reader):
             self.warning = (
                 f"{self._path} {'broke off' if self.once else 'is damaged'} after {at}: nothing after it can be read"
             )
+
+    def _end(self, end: int, stream: VideoStream | None) -> int:
+        """Ticks at which the clip ends, where the last frame says that it ends at `end`."""
+        if stream is None or not stream.container.format.name.startswith("mov"):
+            return end
+        # MP4 has durations in the order in which frames are stored: the last of them may be of a frame shown earlier.
+        # Its header has the sum; where it lists no frames, as for fragments, not all that it announces need be there
+        announced = stream.duration if stream.frames and stream.duration else 0
+        return max(end, (stream.start_time or 0) + announced)
 
     @property
     def _first_time(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     import numpy as np
     from av.container import OutputContainer
     from av.packet import Packet
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+HELD = 1.5  # times the gap before it, from which on a last frame counts as held
 
 
 def check_video_output(
@@ -51,11 +55,11 @@ class VideoWriter:
 
         with VideoWriter("out.mp4", clip.info, audio_from=clip.path) as writer:
             for frame in clip.frames(start=2):
-                writer.write(frame.image, frame.pts)
+                writer.write(frame.image, frame.pts, frame.duration)
 
     The first frame written is at time 0 of the output, and pictures and sound are shifted alike; sound before the first
-    and after the last frame is left out. The file appears under its name when it is complete; if the `with` block
-    raises, nothing is left behind.
+    frame and after the end of the last is left out. The file appears under its name when it is complete; if the `with`
+    block raises, nothing is left behind.
 
     Args:
         path: .mp4, .mkv, .mov or .webm; an existing file is replaced (ask `check_writable` first).
@@ -85,8 +89,10 @@ class VideoWriter:
         self._codec = codec or codec_for(self._suffix)
         self._crf = self._codec.crf if crf is None else crf
         self._info = info
-        self._first: int | None = None  # pts of the first and of the latest frame
-        self._last = 0
+        self._first: int | None = None  # pts of the first frame
+        self._waiting: VideoFrame | None = None  # the latest frame, which may be the last
+        self._gap = 0  # ticks from the frame before to the latest one
+        self._duration: Fraction = 1 / info.frame_rate  # s, of the latest frame
         self._sound: SoundWriter | None = None
         # With its index in front, players can start before the end has arrived
         options = {"movflags": "+faststart"} if self._suffix in (".mp4", ".mov") else {}
@@ -110,13 +116,14 @@ class VideoWriter:
         else:
             self._stack.__exit__(kind, error, trace)  # closes, and removes the temporary file
 
-    def write(self, image: np.ndarray, pts: int) -> None:
+    def write(self, image: np.ndarray, pts: int, duration: float | None = None) -> None:
         """Add one frame.
 
         Args:
             image: H×W×3 uint8 RGB, or H×W×4 with straight alpha for a codec that keeps it. Where colour is stored at
                 half size, an odd side is padded by repeating its last row or column.
             pts: ticks of info.time_base, increasing.
+            duration: s that the frame is shown if it is the last one; None: as long as others.
         """
         import av
         import cv2
@@ -137,9 +144,12 @@ class VideoWriter:
             if self._first is None:
                 self._first = pts
                 self._start(pts * self._info.time_base)
-            self._last = pts
             frame.pts, frame.time_base = pts - self._first, self._info.time_base
-            self._mux(self._video.encode(frame), pts * self._info.time_base)
+            if self._waiting is not None:
+                self._gap = frame.pts - (self._waiting.pts or 0)
+                self._mux(self._video.encode(self._waiting), pts * self._info.time_base)
+            self._waiting = frame
+            self._duration = 1 / self._info.frame_rate if duration is None else Fraction(duration)
 
     def close(self) -> None:
         """Finish the file and give it its name. OutputError if no frame was written."""
@@ -147,9 +157,22 @@ class VideoWriter:
             return
         self._open = False
         with writing_errors(self.path), self._stack:  # leaving the stack closes the file and renames it, or removes it
-            if self._first is None:
+            if self._first is None or self._waiting is None:
                 raise OutputError(f"{self.path}: there was no frame to write")
-            self._mux(self._video.encode(None), self._last * self._info.time_base + 1 / self._info.frame_rate)
+            self._finish(self._waiting, self._first)
+
+    def _finish(self, last: VideoFrame, first: int) -> None:
+        """Encode the last frame, and write what is left."""
+        from av.video.frame import PictureType
+
+        if self._duration > HELD * self._gap * self._info.time_base:
+            # A B-frame, shown before, would be stored after it, and MP4 takes the duration of what is stored last
+            last.pict_type = PictureType.I
+        packets = self._video.encode(last) + self._video.encode(None)
+        final = max(packets, key=lambda packet: packet.pts or 0, default=None)
+        if final is not None:
+            final.duration = round(self._duration / final.time_base)
+        self._mux(packets, (first + (last.pts or 0)) * self._info.time_base + self._duration)
 
     def _start(self, start: Fraction) -> None:
         """Write the header, for a video whose first frame is at `start` (s), and decide about the sound before."""
@@ -208,6 +231,8 @@ class VideoWriter:
         video.pix_fmt = codec.pixels
         context = video.codec_context
         context.time_base = info.time_base
+        # A nominal rate, for the encoder alone: times come from timestamps. libvpx refuses frames shorter than a tick
+        context.framerate = Fraction(min(info.frame_rate, 1 / info.time_base, codec.fastest or math.inf))
         if codec.tag and self._suffix in (".mp4", ".mov"):
             context.codec_tag = codec.tag
         context.sample_aspect_ratio = info.pixel_aspect

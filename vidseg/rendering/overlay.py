@@ -43,4 +43,4 @@ class OverlayWriter:
 
     def write(self, frame: TrackedFrame) -> None:
         """Draw a frame and add it to the video."""
-        self._video.write(self._annotator.annotate(frame), round(frame.time / self._tick))
+        self._video.write(self._annotator.annotate(frame), round(frame.time / self._tick), frame.duration)

@@ -172,7 +172,7 @@ def _write_video(
         Background(lambda item: writer.write(*item)) as encoder,
     ):
         for done, (frame, pts) in enumerate(_tracked_frames(clip, tracks), start=1):
-            encoder.submit((renderer.draw(frame), pts))
+            encoder.submit((renderer.draw(frame), pts, frame.duration))
             if progress is not None:
                 progress(done, total)
     return _joined(clip.warning, writer.note, renderer.note)
@@ -204,7 +204,8 @@ def _tracked_frames(clip: Clip, tracks: Tracks) -> Iterator[tuple[TrackedFrame, 
         if record is None:
             return
         if record.index == frame.index:
-            record.image = frame.image
+            record.image, record.duration = frame.image, frame.duration
             yield record, frame.pts
         else:
-            yield TrackedFrame(frame.index, frame.time, frame.image, sv.Detections.empty()), frame.pts
+            nothing = sv.Detections.empty()
+            yield TrackedFrame(frame.index, frame.time, frame.image, nothing, frame.duration), frame.pts

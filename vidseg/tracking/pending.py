@@ -111,4 +111,5 @@ class PendingFrame:
             options: whether masks may overlap, and whether outlines follow the picture.
         """
         detections = composite(self.frame.image, self._estimates, identities, options)
-        return TrackedFrame(self.frame.index, self.frame.time, self.frame.image, detections)
+        frame = self.frame
+        return TrackedFrame(frame.index, frame.time, frame.image, detections, frame.duration)

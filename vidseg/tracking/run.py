@@ -168,7 +168,7 @@ class ClipRun:
             self.status = f"looking for a keyframe: {frame.index}"
             if self.clip.once:
                 self._untracked += 1
-                yield TrackedFrame(frame.index, frame.time, frame.image, self._nothing())
+                yield TrackedFrame(frame.index, frame.time, frame.image, self._nothing(), frame.duration)
         if wanted != "auto":
             raise InputError(f"{self.clip.path}: frame {wanted}, the keyframe, is not in the part that was read")
         return None, None
@@ -217,7 +217,7 @@ class ClipRun:
                 tracked = earlier.pop_at(frame.time) if earlier else None
                 self._untracked += tracked is None
                 found = self._nothing() if tracked is None else self._identify(tracked.detections)
-                yield self._hand_out(TrackedFrame(frame.index, frame.time, frame.image, found))
+                yield self._hand_out(TrackedFrame(frame.index, frame.time, frame.image, found, frame.duration))
 
     def _nothing(self) -> sv.Detections:
         """What is on a frame without objects."""

@@ -22,12 +22,14 @@ class TrackedFrame:
         image: H×W×3 uint8 RGB; None where only tracks were read.
         detections: N objects: xyxy N×4 float32 (pixels), mask N×H×W bool, confidence N float32, tracker_id N int,
             class_id N int (see `ClassIds`), data["class_name"] N str.
+        duration: s that the frame is shown; None if not known.
     """
 
     index: int
     time: float
     image: NDArray[np.uint8] | None
     detections: sv.Detections
+    duration: float | None = None
 
 
 class ClassIds:
