@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidseg.errors import ModelError
+from vidseg.sam.checkpoint import find_file, read_weights
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
@@ -32,8 +33,9 @@ def build_sam(checkpoint: str | Path, device: str = "cpu") -> SAM2Base:
     """Load a SAM 2 or 2.1 network.
 
     Args:
-        checkpoint: Meta's `.pt` file, a `.safetensors` file, or a folder with `model.safetensors`. The config is a
-            `.yaml` of the same name (or `config.yaml`) beside it if there is one; else it follows from the shapes.
+        checkpoint: Meta's `.pt` file, also as training saves it, a `.safetensors` file, or a folder with
+            `model.safetensors` or with one `.pt` file (a snapshot of the hub). The config is a `.yaml` of the same name
+            (or `config.yaml`) beside it if there is one; else it follows from the shapes.
         device: where the network goes.
 
     Returns:
@@ -42,49 +44,18 @@ def build_sam(checkpoint: str | Path, device: str = "cpu") -> SAM2Base:
     Raises:
         ModelError: the file is missing, is not a checkpoint, or does not fit its config.
     """
-    path = Path(checkpoint)
-    if path.is_dir():
-        path = path / "model.safetensors"
-    if not path.is_file():
-        raise ModelError(
-            f"{path}: no such SAM 2 checkpoint; give a .pt file, or a folder with model.safetensors and config.yaml"
-        )
+    path = find_file(Path(checkpoint))
     weights = read_weights(path)
     config = find_config(path, weights)
     network = instantiate_config(config)
     try:
         network.load_state_dict({name: value.float() for name, value in weights.items()})
     except RuntimeError as error:
-        reason = str(error).splitlines()
-        raise ModelError(
-            f"{path}: does not fit {config.name} ({reason[1].strip() if len(reason) > 1 else reason[0]})"
-        ) from None
+        lines = str(error).splitlines()
+        reason = lines[1].strip() if len(lines) > 1 else lines[0]
+        reason = reason if len(reason) <= 200 else f"{reason[:200]}…"  # it may name all weights
+        raise ModelError(f"{path}: does not fit {config.name} ({reason})") from None
     return network.eval().to(device)
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a checkpoint by name. Only tensors are ever read from the file: no pickled code runs."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        import torch
-
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each format fails in its own ways, with types of its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"{path}: cannot be read as a SAM 2 checkpoint ({reason[:120]}); is the download complete?"
-        ) from None
-    weights = content.get("model", content) if isinstance(content, dict) else None
-    if (
-        not isinstance(weights, dict)
-        or not weights
-        or not all(isinstance(value, torch.Tensor) for value in weights.values())
-    ):
-        raise ModelError(f"{path}: holds no SAM 2 weights (expected Meta's layout: a dictionary under the key 'model')")
-    return weights
 
 
 def find_config(path: Path, weights: dict[str, Tensor]) -> Path:
