@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import vidseg
+from vidseg.commands.options import FormatName
 from vidseg.commands.progress import counter
 from vidseg.exporters.formats import FORMATS
 
@@ -15,7 +16,7 @@ ALWAYS_WITH_IMAGES = ", ".join(name for name, one in FORMATS.items() if one.need
 OF_SEVERAL = ", ".join(name for name, one in FORMATS.items() if one.several)
 HELP = f"""Write saved TRACKS in a format that other tools read.
 
-Several tracks files make one data set ({OF_SEVERAL})."""
+Several tracks files, or a folder of them, make one data set ({OF_SEVERAL})."""
 
 
 @click.command(help=HELP)
@@ -24,14 +25,14 @@ Several tracks files make one data set ({OF_SEVERAL})."""
     "--format",
     "kind",
     required=True,
-    type=click.Choice(list(FORMATS)),
+    type=FormatName(),
     help="What to write; docs/export.md describes each.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="File or folder [beside TRACKS: clip.coco.json …].",
+    help="File or folder [beside TRACKS: clip.coco.json …; in a folder of them: FOLDER.coco.json …].",
 )
 @click.option(
     "--clip",
@@ -67,7 +68,7 @@ def export(
     overwrite: bool,
 ) -> None:
     """Run `vidseg export`."""
-    activity = f"Exporting {tracks[0].name}" + (f" and {len(tracks) - 1} more" if len(tracks) > 1 else "")
+    activity = f"Exporting {tracks[0].name or tracks[0]}" + (f" and {len(tracks) - 1} more" if len(tracks) > 1 else "")
     with counter(activity, "frames") as progress:
         paths = vidseg.export(
             tracks,

@@ -14,12 +14,11 @@ import vidseg
 from vidseg.commands.console import ClipSummary, console_options, current, finish, remark, say, say_not_found
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
-from vidseg.commands.options import as_value
+from vidseg.commands.options import FormatName, as_value
 from vidseg.commands.outputs import make_folder
 from vidseg.commands.progress import counter
 from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
 from vidseg.errors import InputError, OutputError, VidsegError
-from vidseg.exporters.formats import FORMATS
 
 if TYPE_CHECKING:
     from vidseg.image.results import Results
@@ -70,7 +69,7 @@ output_options = as_value(
             "--export",
             "formats",
             multiple=True,
-            type=click.Choice(list(FORMATS)),
+            type=FormatName(),
             help="Also export the masks; several photos become one data set. May be repeated.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace files that exist."),
