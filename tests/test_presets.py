@@ -202,3 +202,11 @@ def test_models_download(cache, asked):
         result = run(main, ["models", "--download", name])
         assert result.exit_code == 1 and result.stdout == ""
         assert result.stderr.startswith("vidseg: ") and result.stderr.count("\n") == 1 and says in result.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in presets.PRESETS if name != "demo"])
+def test_download_without_a_network_does_not_advise_itself(cache, asked, name):
+    result = CliRunner().invoke(main, ["models", "--download", name])
+    assert result.exit_code == 1 and result.stdout == "" and result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"vidseg: {presets.preset(name).sam}: not on this disk")
+    assert "--model demo" in result.stderr and "--download" not in result.stderr and "--sam" not in result.stderr

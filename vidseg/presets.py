@@ -9,8 +9,28 @@ from pathlib import Path
 from vidseg.errors import ModelError
 
 PACKAGE = Path(__file__).parent
+ELSEWHERE = (
+    "give local files with --sam and --detector, fetch ahead of time with `vidseg models --download NAME`, "
+    "or try --model demo, which needs no download"
+)
 DETECTOR_FILES = ["*.json", "*.txt", "model.safetensors"]  # what is read of a transformers checkpoint
 HUB_TIMEOUT = 3.0  # seconds to wait for the hub's first answer; its own client would retry for 23 s a file
+
+
+class HubError(ModelError):
+    """The hub cannot be reached, or does not have a checkpoint.
+
+    Args:
+        reason: what is wrong.
+        advice: what to do about it.
+
+    Attributes:
+        reason: as given, for those who have other advice.
+    """
+
+    def __init__(self, reason: str, advice: str = ELSEWHERE):
+        super().__init__(f"{reason}; {advice}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +204,7 @@ def find_or_download(hub_id: str, file: str | None = None) -> str:
         return get_from_hub(hub_id, file)
     except (httpx.HTTPError, OSError) as error:  # the hub's own errors are among these
         reason = (str(error).splitlines() or ["?"])[0]
-        raise ModelError(f"{hub_id}: could not be downloaded ({reason}); check the name, or {ELSEWHERE}") from None
+        raise HubError(f"{hub_id}: could not be downloaded ({reason})", f"check the name, or {ELSEWHERE}") from None
 
 
 def get_from_hub(hub_id: str, file: str | None, *, local_files_only: bool = False) -> str:
@@ -197,17 +217,11 @@ def get_from_hub(hub_id: str, file: str | None, *, local_files_only: bool = Fals
     return snapshot_download(hub_id, allow_patterns=DETECTOR_FILES, local_files_only=local_files_only)
 
 
-ELSEWHERE = (
-    "give local files with --sam and --detector, fetch ahead of time with `vidseg models --download NAME`, "
-    "or try --model demo, which needs no download"
-)
-
-
 def check_hub(hub_id: str) -> None:
     """Wait shortly for one answer of the hub, because a download retries a dead network for minutes.
 
     Raises:
-        ModelError: there is no answer; `hub_id` is what the message says is missing.
+        HubError: there is no answer; `hub_id` is what the message says is missing.
     """
     from threading import Event, Thread
 
@@ -229,4 +243,4 @@ def check_hub(hub_id: str) -> None:
         asker.start()
         asker.join(HUB_TIMEOUT + 0.5)
     if not answered.is_set():
-        raise ModelError(f"{hub_id}: not on this disk, and the model hub cannot be reached; {ELSEWHERE}")
+        raise HubError(f"{hub_id}: not on this disk, and the model hub cannot be reached")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from types import SimpleNamespace
 
@@ -57,7 +58,7 @@ def test_rate_falls_when_the_work_stands_still():
     for now, done in steady(10, 10):
         meter.update(now, done)
     meter.update(110, 101)
-    assert meter.rate < 0.1
+    assert meter.rate is not None and meter.rate < 0.1
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,7 @@ class Run:
             for _ in range(4):
                 self.frames_done += 1
                 time.sleep(0.02)
+            logging.getLogger("vidseg.test").info("burst %d", burst)
             for _ in range(4):
                 yield SimpleNamespace(detections=[None] * burst)
 
@@ -135,6 +137,13 @@ def test_a_bar_on_a_terminal(at_once, monkeypatch):
     assert done.exit_code == 0 and done.stdout == "", done.output
     for text in ("cat.mp4 (1 of 3)", "[bold] x.mp4 (3 of 3)", "12/12", "frames/s", "2 in view", "Loading [small]"):
         assert text in done.stderr
+
+
+def test_verbose_lines_do_not_run_into_the_bar(at_once, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    done = CliRunner().invoke(follow, ["--verbose"])
+    for burst in range(3):
+        assert done.stderr.count(f"\x1b[2Kburst {burst}\n") == 3  # where the bar was erased
 
 
 @pytest.mark.parametrize("terminal", ["0", "1"])

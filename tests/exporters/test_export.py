@@ -211,6 +211,62 @@ def test_command(tmp_path):
     assert listing(tmp_path / "results") == ["clip.mot.txt"]
 
 
+WRONG_NAMES = [
+    ("yolo", "yolo-seg"),
+    ("YOLO", "yolo-seg"),
+    ("coco-json", "coco"),
+    ("youtubevis", "youtube-vis"),
+    ("label", "labels"),
+    ("davis2017", "davis"),
+    ("mott", "mot"),
+    ("parque", "parquet"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "right"), WRONG_NAMES)
+def test_a_wrong_format_gets_the_one_that_it_is_like(tmp_path, wrong, right):
+    tracks = save(tmp_path / "a.tracks.jsonl", SMALL)
+    with pytest.raises(InputError, match=f"'{wrong}' is not a format; .* Did you mean {right}\\?$"):
+        vidseg.export(tracks, wrong)
+    commands = (
+        ["export", str(tracks), "--format", wrong],
+        ["track", "a.mp4", "--prompt", "dog", "--export", wrong],
+        ["image", "a.png", "--prompt", "dog", "--export", wrong],
+    )
+    for command in commands:
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 2 and f"Did you mean {right}?" in result.stderr, result.output
+
+
+def test_a_format_like_none_gets_no_hint(tmp_path):
+    tracks = save(tmp_path / "a.tracks.jsonl", SMALL)
+    with pytest.raises(InputError, match="parquet$"):
+        vidseg.export(tracks, "xyz")
+    result = run(tracks, "--format", "xyz")
+    assert result.exit_code == 2 and "Did you mean" not in result.stderr
+
+
+@pytest.mark.parametrize("kind", [name for name, one in FORMATS.items() if one.several])
+@pytest.mark.parametrize("clips", [1, 3])
+def test_folder_of_tracks_files(tmp_path, kind, clips):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    names = ["clip10", "clip2", "clip3"][:clips]
+    for name in names:
+        make_clip(folder / f"{name}.mp4")
+        save(folder / f"{name}.tracks.jsonl", SMALL, clip=f"elsewhere/{name}.mp4")
+    (folder / "notes.txt").write_text("no tracks")
+    expected = folder / NAMES[kind].replace("clip", "results" if clips > 1 else names[0], 1)
+    assert vidseg.export(folder, kind) == [expected]
+    files = [folder / f"{name}.tracks.jsonl" for name in (["clip2", "clip3", "clip10"] if clips > 1 else names)]
+    (by_name,) = vidseg.export(files, kind, tmp_path / "by name")
+    assert content(expected) == content(by_name)
+    result = run(folder, "--format", kind, "--overwrite")
+    assert (result.exit_code, result.stdout) == (0, f"Wrote {expected}\n"), result.output
+    assert run(folder, "--format", kind, "--output", tmp_path / "own").exit_code == 0
+    assert content(tmp_path / "own") == content(expected)
+
+
 def test_help_tells_the_formats():
     result = run("--help")
     text = " ".join(result.stdout.split()).replace("| ", "|")

@@ -228,6 +228,31 @@ def test_nothing_is_replaced_unasked(desk):
     assert desk.with_name("desk.segmented.png").read_bytes() != before
 
 
+@pytest.mark.parametrize("name", ["desk.segmented.png", "desk.tracks.jsonl"])
+@pytest.mark.parametrize("kind", ["file", "folder", "no permission"])
+def test_outputs_are_checked_before_models_are_loaded(desk, monkeypatch, name, kind):
+    monkeypatch.setattr(vidseg, "load", lambda *_, **__: pytest.fail("loaded"))
+    taken = desk.with_name(name)
+    if kind == "folder":
+        taken.mkdir()
+    elif kind == "file":
+        taken.write_text("mine")
+    else:
+        monkeypatch.setattr("os.access", lambda *_, **__: False)
+    done = run(desk, "--prompt", "clock", *(["--overwrite"] if kind == "folder" else []))
+    assert done.exit_code == 1 and done.stderr.count("\n") == 1, done.output
+    assert f"{desk}: " in done.stderr or name in done.stderr
+
+
+def test_a_photo_without_room_for_its_results_does_not_stop_the_others(desk):
+    shutil.copy(desk, desk.with_name("two.png"))
+    desk.with_name("desk.tracks.jsonl").write_text("mine")
+    done = run(desk.parent, *CLOCK)
+    assert done.exit_code == 1 and done.stderr.count("\n") == 1 and "desk.tracks.jsonl exists already" in done.stderr
+    assert "1 of 2 photos" in done.stdout
+    assert files(desk.parent) == ["desk.png", "desk.tracks.jsonl", "two.png", "two.segmented.png", "two.tracks.jsonl"]
+
+
 def test_what_was_drawn_by_hand_is_not_replaced(desk):
     """A mask that is given, and one that lies there, under names that results have."""
     mask = desk.with_name("desk.mask-1.png")

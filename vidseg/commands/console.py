@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,11 +112,14 @@ def current() -> Console:
 
 
 class EchoHandler(logging.Handler):
-    """Shows log records on stderr, whatever stderr is at the time."""
+    """Shows log records on stderr, whatever stderr is at the time.
+
+    While rich draws a bar, stderr is rich's and keeps other lines apart from it; `click.echo` would write past it.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one."""
-        click.echo(self.format(record), err=True)
+        print(self.format(record), file=sys.stderr, flush=True)
 
 
 def _set(context: click.Context, parameter: click.Parameter, value: bool) -> None:

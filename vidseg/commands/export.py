@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import vidseg
+from vidseg.commands.options import FormatName
 from vidseg.commands.progress import counter
 from vidseg.exporters.formats import FORMATS, SEED, VAL_SHARE
 
@@ -17,7 +18,7 @@ OF_SEVERAL = ", ".join(name for name, one in FORMATS.items() if one.several)
 SPLIT = ", ".join(name for name, one in FORMATS.items() if one.splits)
 HELP = f"""Write saved TRACKS in a format that other tools read.
 
-Several tracks files make one data set ({OF_SEVERAL})."""
+Several tracks files, or a folder of them, make one data set ({OF_SEVERAL})."""
 
 
 @click.command(help=HELP)
@@ -26,14 +27,14 @@ Several tracks files make one data set ({OF_SEVERAL})."""
     "--format",
     "kind",
     required=True,
-    type=click.Choice(list(FORMATS)),
+    type=FormatName(),
     help="What to write; docs/export.md describes each.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="File or folder [beside TRACKS: clip.coco.json …].",
+    help="File or folder [beside TRACKS: clip.coco.json …; in a folder of them: FOLDER.coco.json …].",
 )
 @click.option(
     "--clip",
@@ -76,7 +77,7 @@ Several tracks files make one data set ({OF_SEVERAL})."""
 @click.option("--overwrite", is_flag=True, help="Replace what exists.")
 def export(tracks: tuple[Path, ...], kind: str, output: Path | None, **options: Any) -> None:
     """Run `vidseg export`. The options are the keywords of `vidseg.export`."""
-    activity = f"Exporting {tracks[0].name}" + (f" and {len(tracks) - 1} more" if len(tracks) > 1 else "")
+    activity = f"Exporting {tracks[0].name or tracks[0]}" + (f" and {len(tracks) - 1} more" if len(tracks) > 1 else "")
     with counter(activity, "frames") as progress:
         paths = vidseg.export(tracks, kind, output, progress=progress, **options)
     for path in paths:

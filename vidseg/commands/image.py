@@ -14,12 +14,11 @@ import vidseg
 from vidseg.commands.console import ClipSummary, console_options, current, finish, remark, say, say_not_found, warn
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
-from vidseg.commands.options import as_value
+from vidseg.commands.options import FormatName, as_value
 from vidseg.commands.outputs import make_folder
 from vidseg.commands.progress import counter
 from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
-from vidseg.errors import InputError, VidsegError
-from vidseg.exporters.formats import FORMATS
+from vidseg.errors import InputError, OutputError, VidsegError
 
 if TYPE_CHECKING:
     from vidseg.image.results import Results
@@ -70,7 +69,7 @@ output_options = as_value(
             "--export",
             "formats",
             multiple=True,
-            type=click.Choice(list(FORMATS)),
+            type=FormatName(),
             help="Also export the masks; several photos become one data set. May be repeated.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace files that exist."),
@@ -108,7 +107,7 @@ def image(
     plan, failures = make_plan(photos, texts, user_prompts, allow_overlap, outputs)
     from vidseg.rendering.fonts import undrawn_note
 
-    model = choice.load(with_detector=bool(plan.phrases))
+    model = choice.load(with_detector=bool(plan.phrases)) if plan.results else None
     tracked: list[Path] = []
     objects = 0
     warnings: list[str] = []
@@ -116,6 +115,7 @@ def image(
     with counter("Segmenting", "photos") as show:
         for number, results in enumerate(plan.results):
             show(number, len(plan.results))
+            assert model is not None  # there are photos
             try:
                 frame, warning = segment_photo(model, results, plan)
                 objects += len(frame.detections)
@@ -184,7 +184,7 @@ def make_plan(
         OutputError: a result cannot be written.
     """
     from vidseg.detection.phrases import parse_phrases
-    from vidseg.image.results import expand_photos, place_results
+    from vidseg.image.results import ALWAYS_WRITTEN, expand_photos, place_results
     from vidseg.io.images import read_mask
 
     if not (texts or user_prompts):
@@ -198,21 +198,30 @@ def make_plan(
     for file in user_prompts.files():
         read_mask(file)  # what is wrong with it should show at once, and once
     places, without_place = place_results(files, outputs.output)
+    failures += without_place
     tracks = [results.path("tracks.jsonl") for results in places.values()]
     exports = plan_exports(outputs.formats, tracks, outputs.output, outputs.overwrite)
     if outputs.output is not None:
         make_folder(outputs.output)
+    inputs = [*files, *user_prompts.files()]
+    writable: list[Results] = []
+    for results in places.values():
+        try:
+            results.check(ALWAYS_WRITTEN, outputs.overwrite, inputs)
+            writable.append(results)
+        except OutputError as error:
+            failures.append(str(error) if str(results.photo) in str(error) else f"{results.photo}: {error}")
     plan = Plan(
         photo_count=len(files),
-        results=list(places.values()),
+        results=writable,
         phrases=phrases,
         user_prompts=user_prompts,
         allow_overlap=allow_overlap,
         outputs=outputs,
         exports=exports,
-        inputs=[*files, *user_prompts.files()],
+        inputs=inputs,
     )
-    return plan, failures + without_place
+    return plan, failures
 
 
 def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> tuple[TrackedFrame, str | None]:
@@ -225,10 +234,9 @@ def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> tuple[Tr
         VidsegError: the photo cannot be read, a prompt does not fit it, or a result cannot be written.
     """
     from vidseg.detection.base import best_score, best_scores
-    from vidseg.image.results import ALWAYS_WRITTEN, result_pictures
+    from vidseg.image.results import result_pictures
 
     began, outputs = time.perf_counter(), plan.outputs
-    results.check(ALWAYS_WRITTEN, outputs.overwrite, plan.inputs)
     photo = model.embed(results.photo)
     height, width = photo.image.shape[:2]
     prompts = plan.user_prompts.for_size(width, height)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from vidseg.errors import InputError
+from vidseg.exporters.formats import FORMATS, did_you_mean
 
 
 def as_value(
@@ -33,6 +34,20 @@ def as_value(
         return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), with_value)
 
     return decorate
+
+
+class FormatName(click.Choice):
+    """The type of an option that names an export format; a wrong name gets the one that it is most like."""
+
+    def __init__(self):
+        super().__init__(list(FORMATS))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The format, if there is one of that name."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            return self.fail(" ".join([error.message, did_you_mean(str(value))]).strip(), param, ctx)
 
 
 def seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidseg.commands.options import as_value, interval, keyframe_number, seconds
-from vidseg.exporters.formats import FORMATS
+from vidseg.commands.options import FormatName, as_value, interval, keyframe_number, seconds
 
 if TYPE_CHECKING:
     from vidseg.io.clip import ClipInfo
@@ -110,7 +109,7 @@ output_options = as_value(
             "--export",
             "formats",
             multiple=True,
-            type=click.Choice(list(FORMATS)),
+            type=FormatName(),
             help="Also export what was tracked; several clips become one data set. May be repeated.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace files that exist."),

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from vidseg.errors import InputError, OutputError
-from vidseg.exporters.formats import FORMATS, SEED, VAL_SHARE, Format
+from vidseg.exporters.formats import FORMATS, SEED, VAL_SHARE, Format, did_you_mean
 from vidseg.io.files import atomic_output, check_writable
 
 IMAGE_FILES = ("*.jpg", "*/*.jpg")  # what is in a folder of images
@@ -34,11 +34,13 @@ def export(  # noqa: PLR0913 - keywords of the public API
 
         vidseg.export("park.tracks.jsonl", "coco")
         vidseg.export(["a.tracks.jsonl", "b.tracks.jsonl"], "yolo-seg", "data")  # one data set of two clips
+        vidseg.export("results", "yolo-seg")  # of all clips that have tracks files in this folder
 
     Args:
-        tracks: a tracks file, or several that make one data set.
+        tracks: a tracks file, or several that make one data set; a folder stands for the tracks files in it.
         format: a name of FORMATS.
-        output: file or folder to write; by default named like the tracks file, and beside it.
+        output: file or folder to write; by default named like the tracks file, and beside it. A data set
+            of one folder goes into it, and is named like it.
         clip: where the images come from; by default the clip that the tracks file names.
         name: what the images of one tracks file are called; by default like that file, or like the image files that
             were tracked.
@@ -60,12 +62,17 @@ def export(  # noqa: PLR0913 - keywords of the public API
         VidsegError: a package that the format needs is not installed.
     """
     from vidseg.exporters.folders import atomic_folder
-    from vidseg.exporters.source import Selection, counted, open_sources
+    from vidseg.exporters.source import Selection, counted, open_sources, tracks_files
 
     if format not in FORMATS:
-        raise InputError(f"{format!r} is not a format; choose one of {', '.join(FORMATS)}")
+        hint = did_you_mean(format)
+        raise InputError(
+            f"{format!r} is not a format; choose one of {', '.join(FORMATS)}" + (f". {hint}" if hint else "")
+        )
     chosen = FORMATS[format]
-    paths = [tracks] if isinstance(tracks, (str, os.PathLike)) else list(tracks)
+    given = [tracks] if isinstance(tracks, (str, os.PathLike)) else list(tracks)
+    paths = [path for one in given for path in tracks_files(one)]
+    folder = Path(given[0]) if len(given) == 1 and os.path.isdir(given[0]) else None
     _check_clips(paths, format, clip, name)
     if images and not chosen.images:
         some = ", ".join(other for other, its in FORMATS.items() if its.images)
@@ -76,7 +83,7 @@ def export(  # noqa: PLR0913 - keywords of the public API
     write = chosen.load()  # before the output is checked: it may lack a package
     selection = Selection(every=every, min_score=min_score, val=val, seed=seed)
     sources = open_sources(paths, selection, clip=clip, needs_clips=images or chosen.needs_images, name=name)
-    target = _target(paths, chosen, output, name)
+    target = _target(paths, chosen, output, name, folder)
     image_folder = target.with_name(f"{target.stem}.images") if images else None
     _check_target(target, image_folder, chosen, [*paths, *(one.clip for one in sources if one.clip)], overwrite)
     try:
@@ -122,9 +129,18 @@ def _check_split(format: str, val: float, seed: int) -> None:
 
 
 def _target(
-    paths: Sequence[str | os.PathLike[str]], chosen: Format, output: str | os.PathLike[str] | None, name: str | None
+    paths: Sequence[str | os.PathLike[str]],
+    chosen: Format,
+    output: str | os.PathLike[str] | None,
+    name: str | None,
+    folder: Path | None,
 ) -> Path:
-    """Where to write: as asked for, or named like the tracks file, beside it or in the folder given for a file."""
+    """Where to write: as asked for, or named like the tracks file, beside it or in the folder given for a file.
+
+    A data set of a `folder` goes into it.
+    """
+    if output is None and len(paths) > 1 and folder is not None:
+        return chosen.path_in(folder)
     if output is None and len(paths) > 1:
         raise InputError("several tracks files make one data set; give it a name with output (--output)")
     default = chosen.path_beside(paths[0])

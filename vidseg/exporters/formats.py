@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -92,3 +93,9 @@ FORMATS = {
     "csv": Format(module="csv_table", suffix=".csv"),
     "parquet": Format(module="parquet", suffix=".parquet"),
 }
+
+
+def did_you_mean(name: str) -> str:
+    """A sentence that names the format which a wrong name is most like; empty if it is like none."""
+    close = get_close_matches(name.lower(), FORMATS, n=1, cutoff=0.5)
+    return f"Did you mean {close[0]}?" if close else ""

@@ -121,6 +121,22 @@ class Source:
             yield record, (record.index - first) % self.selection.every == 0
 
 
+def tracks_files(path: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
+    """The tracks files (*.tracks.jsonl) in a folder, in natural order; or the path itself if it is no folder.
+
+    Raises:
+        InputError: there are none in the folder, or it cannot be read.
+    """
+    if not os.path.isdir(path):
+        return [path]
+    from vidseg.io.images import files_in, natural_order
+
+    found = [file for file in files_in(Path(path)) if file.name.endswith(".tracks.jsonl") and file.is_file()]
+    if not found:
+        raise InputError(f"{os.fspath(path)}: no tracks files (*.tracks.jsonl) in this folder; run vidseg track first")
+    return [*sorted(found, key=natural_order)]
+
+
 def open_sources(
     paths: Sequence[str | os.PathLike[str]],
     selection: Selection,
@@ -192,14 +208,18 @@ class Categories:
 
 
 def _find_clip(tracks: Tracks, chosen: str | os.PathLike[str] | None) -> Path:
-    """The clip that was chosen, or that the tracks file names: seen from its folder, from here, or moved beside it."""
+    """The clip that was chosen, or that the tracks file names: near that file, or else where it says."""
     if chosen is not None:
         return Path(chosen)  # opening it shows whether it can be used
     named = tracks.header.get("clip")
     if not isinstance(named, str) or not named:
         raise InputError(f"{tracks.path}: it does not say which clip it is of; name the clip with clip (--clip)")
-    folder = Path(tracks.path).parent
-    for path in (folder / named, Path(named), folder / Path(named).name):
+    folder, where = Path(tracks.path).parent, Path(named)
+    beside = folder / (where.name if where.name not in ("", "..") else clip_name(tracks.path))
+    as_named = [folder / where] if where.name not in ("", "..") and not where.is_absolute() else []
+    # The folder may have been moved or copied with its clips, and this may be another folder than the tracks were made
+    # in. So what is here counts last.
+    for path in (*as_named, beside, where):
         if os.path.exists(path):
             return path
     raise InputError(f"{tracks.path}: its clip {named} is not there; name the clip with clip (--clip)")
