@@ -273,8 +273,8 @@ def overhead(frames: int, repeats: int) -> None:
     import vidseg
     from tests.support import stock
     from tests.support.standins import save_sam
+    from vidseg.commands.clip_results import write_results
     from vidseg.commands.clip_tasks import ClipTask
-    from vidseg.commands.track import write_results
     from vidseg.sam.propagator import Propagator
 
     ys, xs = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")

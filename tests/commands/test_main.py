@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -525,32 +522,6 @@ def test_command_in_a_process_of_its_own(clip):
     assert done.stdout.splitlines()[1:3] == ["Wrote dog.tracked.mp4", "Wrote dog.tracks.jsonl"]
     assert [frame.index for frame in vidseg.read_tracks(clip.with_name("dog.tracks.jsonl"))] == [0, 1, 2, 3, 4, 5]
     assert len(list(Clip(clip.with_name("dog.tracked.mp4")).frames())) == 6
-
-
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "the end of a job"])
-def test_interrupted_run_leaves_nothing(tmp_path, end):
-    shutil.copy(SAMPLES / "park.mp4", tmp_path / "dog.mp4")
-    (tmp_path / "dog.tracked.mp4").write_text("older")
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, "track", "dog.mp4", "--prompt", "dog", "--overwrite", *DEMO],
-        cwd=tmp_path,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        while process.poll() is None and not any(path.stat().st_size for path in tmp_path.glob(".dog.tracked*")):
-            time.sleep(0.02)  # until the first pictures have been written
-        assert process.poll() is None, process.communicate()
-        assert len(files(tmp_path)) == 4  # two of them temporary
-        process.send_signal(end)
-        stdout, stderr = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert (process.returncode, stdout, stderr) == (130, "", "vidseg: interrupted; nothing unfinished was kept\n")
-    assert files(tmp_path) == ["dog.mp4", "dog.tracked.mp4"]
-    assert (tmp_path / "dog.tracked.mp4").read_text() == "older"
-    assert os.path.getsize(tmp_path / "dog.mp4") == os.path.getsize(SAMPLES / "park.mp4")
 
 
 def test_demo_says_where_the_result_is_and_how_to_go_on(clip, out, monkeypatch):
