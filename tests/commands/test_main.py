@@ -163,6 +163,27 @@ def test_names_of_the_results(clip, monkeypatch, options, made):
         assert count == 3
 
 
+@pytest.mark.parametrize("options", [[], ["--no-video"]], ids=["video", "no video"])
+@pytest.mark.parametrize(
+    ("output", "folder"), [("new/", "new"), ("new", "new"), ("a/b.2/", "a/b.2"), ("take.1/", "take.1"), ("a/b", "a/b")]
+)
+def test_an_output_folder_is_made(clip, monkeypatch, output, folder, options):
+    """A path that ends in a slash, or has no suffix, is a folder."""
+    monkeypatch.chdir(clip.parent)
+    result = track("dog.mp4", "--box", "5,5,40,40", "--end", "0.1", "--output", output, *options)
+    assert result.exit_code == 0, result.output
+    made = [f"{folder}/dog.tracks.jsonl"] if options else [f"{folder}/dog.tracked.mp4", f"{folder}/dog.tracks.jsonl"]
+    assert files(Path()) == sorted(["dog.mp4", *made])
+
+
+@pytest.mark.parametrize("output", ["file", "file/", "file/in", "dog.mp4/"])
+def test_an_output_folder_that_cannot_be_made_is_refused(clip, monkeypatch, output):
+    monkeypatch.chdir(clip.parent)
+    Path("file").write_text("older")
+    assert_one_line(track("dog.mp4", "--box", "5,5,40,40", "--output", output), "cannot be made a folder")
+    assert files(Path()) == ["dog.mp4", "file"] and Path("file").read_text() == "older"
+
+
 def test_linked_clip_names_its_results_after_the_link(clip, out):
     (out / "link.mp4").symlink_to(clip)
     assert track(out / "link.mp4", "--prompt", "dog", "--end", "0.05", "--no-video").exit_code == 0

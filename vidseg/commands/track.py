@@ -154,13 +154,14 @@ def make_plan(
     prompts = read_prompts(prompts_path) if prompts_path else {}
     tasks = tasks_for(clips, outputs.output, outputs.tracks_path, not outputs.no_video)
     tracks = [task.tracks_path for task in tasks]
+    data_folder = Path(outputs.output) if outputs.output and len(tasks) > 1 else None
     return Plan(
         tasks=tasks,
         phrases=phrases,
         user_prompts=user_prompts,
         prompts={**prompts},
         outputs=outputs,
-        exports=plan_exports(outputs.formats, tracks, outputs.output if len(tasks) > 1 else None, outputs.overwrite),
+        exports=plan_exports(outputs.formats, tracks, data_folder, outputs.overwrite),
         inputs=[*user_prompts.files(), *([prompts_path] if prompts_path else []), *(task.source for task in tasks)],
     )
 

@@ -39,14 +39,14 @@ class TrackOutputs:
     """What to write, and where.
 
     Attributes:
-        output: the overlay, or a folder for all results.
+        output: the overlay, or a folder for all results, as the user writes it: a slash at its end counts.
         tracks_path: the tracks file.
         no_video: whether to leave the overlay out.
         formats: what to export, names in FORMATS.
         overwrite: whether files may exist.
     """
 
-    output: Path | None
+    output: str | None
     tracks_path: Path | None
     no_video: bool
     formats: tuple[str, ...]
@@ -94,9 +94,9 @@ output_options = as_value(
     (
         click.option(
             "--output",
-            type=click.Path(path_type=Path),
+            type=click.Path(),
             metavar="FILE|DIR",
-            help="The overlay video [CLIP.tracked.mp4], or a folder for all results.",
+            help="The overlay video [CLIP.tracked.mp4], or a folder for all results: DIR/, or a name without a suffix.",
         ),
         click.option(
             "--tracks",
