@@ -56,6 +56,14 @@ class ClipTask:
         """The files that are written."""
         return [path for path in (self.video_path, self.tracks_path) if path is not None]
 
+    def is_done(self) -> bool:
+        """Whether the clip is tracked, to its end.
+
+        Raises:
+            InputError: something else has the name of its tracks file.
+        """
+        return is_complete(self.tracks_path)
+
     def open(self, overwrite: bool, inputs: Iterable[str | Path]) -> Clip:
         """Open the clip, and check all that can be known to fail later.
 
@@ -79,6 +87,13 @@ class ClipTask:
             check_video_output(self.video_path, overwrite)
         check_writable(self.tracks_path, overwrite)
         return clip
+
+
+def is_complete(tracks_path: Path) -> bool:
+    """Whether there is a tracks file, and not one of an interrupted run. InputError if it is something else."""
+    from vidseg.tracks.file import read_tracks
+
+    return os.path.lexists(tracks_path) and not read_tracks(tracks_path).interrupted
 
 
 def tasks_for(

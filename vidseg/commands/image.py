@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 import vidseg
+from vidseg.commands.clip_tasks import is_complete
 from vidseg.commands.console import counter, finish
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
-from vidseg.commands.options import as_value
+from vidseg.commands.options import as_value, check_existing
 from vidseg.commands.outputs import make_folder
 from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
 from vidseg.errors import InputError, VidsegError
@@ -36,6 +37,7 @@ class ImageOutputs:
         multimask: whether to write the candidate masks of object 1.
         formats: what to export, names in FORMATS.
         overwrite: whether files may exist.
+        skip_existing: whether to leave out photos that are segmented already.
     """
 
     output: Path | None
@@ -44,6 +46,15 @@ class ImageOutputs:
     multimask: bool
     formats: tuple[str, ...]
     overwrite: bool
+    skip_existing: bool
+
+    @property
+    def replaces_exports(self) -> bool:
+        """Whether exports may exist: one of a folder that has grown is written anew."""
+        return self.overwrite or self.skip_existing
+
+    def __post_init__(self) -> None:
+        check_existing(self.overwrite, self.skip_existing)
 
 
 output_options = as_value(
@@ -73,6 +84,12 @@ output_options = as_value(
             help="Also export the masks; several photos become one data set. May be repeated.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace files that exist."),
+        click.option(
+            "--skip-existing",
+            is_flag=True,
+            help="Leave out photos that have their tracks file. What --export names is written of all photos, and "
+            "replaced if it exists.",
+        ),
     ),
 )
 
@@ -104,26 +121,18 @@ def image(
     """
     began = time.perf_counter()
     plan, failures = make_plan(photos, texts, user_prompts, allow_overlap, outputs)
-    model = choice.load(with_detector=bool(plan.phrases))
-    tracked: list[Path] = []
-    objects = 0
-    with counter("Segmenting", "photos") as show:
-        for number, results in enumerate(plan.results):
-            show(number, len(plan.results))
-            try:
-                objects += segment_photo(model, results, plan)
-                tracked.append(results.path("tracks.jsonl"))
-            except VidsegError as error:
-                photo = str(results.photo)
-                failures.append(str(error) if photo in str(error) else f"{photo}: {error}")
-        show(len(plan.results), len(plan.results))
-    elapsed = time.perf_counter() - began
-    click.echo(
-        f"{len(tracked)} of {plan.photo_count} photos in {elapsed:.1f} s with loading; {objects} objects. "
-        f"Results are in {outputs.output or 'the folders of the photos'}."
-    )
+    tracked = [*plan.done]
+    if plan.done:
+        click.echo(f"Skipped {len(plan.done)} of {plan.photo_count} photos, which are segmented already.")
+    if plan.results or not plan.done:
+        objects = segment_photos(choice.load(with_detector=bool(plan.phrases)), plan, tracked, failures)
+        elapsed = time.perf_counter() - began
+        click.echo(
+            f"{len(tracked) - len(plan.done)} of {plan.photo_count - len(plan.done)} photos in {elapsed:.1f} s with "
+            f"loading; {objects} objects. Results are in {outputs.output or 'the folders of the photos'}."
+        )
     if tracked:
-        failures += write_exports(plan.exports, tracked, complete=not failures, overwrite=outputs.overwrite)
+        failures += write_exports(plan.exports, tracked, complete=not failures, overwrite=outputs.replaces_exports)
     finish(failures)
 
 
@@ -133,7 +142,8 @@ class Plan:
 
     Attributes:
         photo_count: how many photos there are.
-        results: the files to write, for each photo whose results have a place.
+        results: the files to write, for each photo that is to be segmented.
+        done: the tracks files of photos that are left as they are.
         phrases: what to find.
         user_prompts: what to outline besides.
         allow_overlap: whether masks may overlap.
@@ -144,6 +154,7 @@ class Plan:
 
     photo_count: int
     results: list[Results]
+    done: list[Path]
     phrases: list[str]
     user_prompts: UserPrompts
     allow_overlap: bool
@@ -185,12 +196,14 @@ def make_plan(
         read_mask(file)  # what is wrong with it should show at once, and once
     places, without_place = place_results(files, outputs.output)
     tracks = [results.path("tracks.jsonl") for results in places.values()]
-    exports = plan_exports(outputs.formats, tracks, outputs.output, outputs.overwrite)
+    exports = plan_exports(outputs.formats, tracks, outputs.output, outputs.replaces_exports)
     if outputs.output is not None:
         make_folder(outputs.output)
+    done = {path for path in tracks if outputs.skip_existing and is_complete(path)}
     plan = Plan(
         photo_count=len(files),
-        results=list(places.values()),
+        results=[results for results in places.values() if results.path("tracks.jsonl") not in done],
+        done=[path for path in tracks if path in done],
         phrases=phrases,
         user_prompts=user_prompts,
         allow_overlap=allow_overlap,
@@ -199,6 +212,32 @@ def make_plan(
         inputs=[*files, *user_prompts.files()],
     )
     return plan, failures + without_place
+
+
+def segment_photos(model: vidseg.Model, plan: Plan, tracked: list[Path], failures: list[str]) -> int:
+    """Segment all photos of a plan.
+
+    Args:
+        model: the checkpoints.
+        plan: what to do.
+        tracked: gets the tracks file of each photo.
+        failures: gets one line for each photo that cannot be segmented.
+
+    Returns:
+        The number of objects.
+    """
+    objects = 0
+    with counter("Segmenting", "photos") as show:
+        for number, results in enumerate(plan.results):
+            show(number, len(plan.results))
+            try:
+                objects += segment_photo(model, results, plan)
+                tracked.append(results.path("tracks.jsonl"))
+            except VidsegError as error:
+                photo = str(results.photo)
+                failures.append(str(error) if photo in str(error) else f"{photo}: {error}")
+        show(len(plan.results), len(plan.results))
+    return objects
 
 
 def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> int:

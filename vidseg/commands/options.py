@@ -35,6 +35,12 @@ def as_value(
     return decorate
 
 
+def check_existing(overwrite: bool, skip_existing: bool) -> None:
+    """Raise UsageError if files that exist are to be both replaced and left."""
+    if overwrite and skip_existing:
+        raise click.UsageError("choose one of --overwrite and --skip-existing")
+
+
 def seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """A click callback: "90", "1:30" or "00:01:30.5" as seconds."""
     if value is None:

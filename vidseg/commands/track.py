@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -60,8 +61,9 @@ def track(
     # All that can be known to fail is checked before the seconds that loading takes.
     plan = make_plan(clips, texts, user_prompts, prompts_path, settings, outputs)
     get_model = cache(lambda: choice.load(with_detector=bool(plan.phrases)))
-    ready, failures = open_clips(plan, get_model)
-    tracked: list[Path] = []
+    ready, tracked, failures = open_clips(plan, get_model)
+    if tracked:
+        click.echo(f"Skipped {len(tracked)} of {len(plan.tasks)} clips, which are tracked already.")
     try:
         for number, one in enumerate(ready, start=1):
             signals.check()
@@ -82,13 +84,13 @@ def track(
                 )
             if outcome.interruption:
                 left = len(ready) - number
-                raise outcome.interruption.adding(f"; {left} more were not begun" if left else "")
+                raise outcome.interruption.adding(f"; {left} more were not begun (see --skip-existing)" if left else "")
             if one.task.tracks_path in files:
                 tracked.append(one.task.tracks_path)
         signals.check()
         if tracked:
             complete = len(tracked) == len(plan.tasks)
-            failures += write_exports(plan.exports, tracked, complete=complete, overwrite=outputs.overwrite)
+            failures += write_exports(plan.exports, tracked, complete=complete, overwrite=outputs.replaces_exports)
     except Interrupted:
         for failure in failures:
             warn(failure)
@@ -161,28 +163,35 @@ def make_plan(
         user_prompts=user_prompts,
         prompts={**prompts},
         outputs=outputs,
-        exports=plan_exports(outputs.formats, tracks, data_folder, outputs.overwrite),
+        exports=plan_exports(outputs.formats, tracks, data_folder, outputs.replaces_exports),
         inputs=[*user_prompts.files(), *([prompts_path] if prompts_path else []), *(task.source for task in tasks)],
     )
 
 
-def open_clips(plan: Plan, load_model: Callable[[], object]) -> tuple[list[OpenClip], list[str]]:
-    """Open all clips and check what can be known to fail.
+def open_clips(plan: Plan, load_model: Callable[[], object]) -> tuple[list[OpenClip], list[Path], list[str]]:
+    """Open all clips that are to be tracked, and check what can be known to fail.
 
     Args:
         plan: what to do.
         load_model: called before a live source is opened, which would not wait for it.
 
     Returns:
-        The clips that can be tracked, and one line for each that cannot.
+        The clips that can be tracked, the tracks files that are left as they are, and one line for each clip that
+        cannot be used.
     """
     from vidseg.io.live import source_of
     from vidseg.prompts.object_prompt import clip_to_frame
 
     ready: list[OpenClip] = []
+    done: list[Path] = []
     failures: list[str] = []
     for task in plan.tasks:
         try:
+            skips = plan.outputs.skip_existing
+            if skips and task.is_done():
+                done.append(task.tracks_path)
+                continue
+            interrupted = skips and os.path.exists(task.tracks_path)
             if source_of(task.source) is not None:
                 for name in plan.outputs.formats:
                     if FORMATS[name].needs_images:
@@ -190,10 +199,10 @@ def open_clips(plan: Plan, load_model: Callable[[], object]) -> tuple[list[OpenC
                             f"{task.source} can be read once only, and {name} needs its images; save it to a file first"
                         )
                 load_model()
-            clip = task.open(plan.outputs.overwrite, plan.inputs)
+            clip = task.open(plan.outputs.overwrite or interrupted, plan.inputs)
             width, height = clip.info.width, clip.info.height
             keyframe_prompts = clip_to_frame(plan.user_prompts.for_size(width, height), width, height)
             ready.append(OpenClip(task=task, clip=clip, prompts={**plan.prompts, "keyframe": keyframe_prompts}))
         except (InputError, OutputError) as error:
             failures.append(str(error))
-    return ready, failures
+    return ready, done, failures

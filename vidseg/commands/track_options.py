@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidseg.commands.options import as_value, interval, keyframe_number, seconds
+from vidseg.commands.options import as_value, check_existing, interval, keyframe_number, seconds
 from vidseg.exporters.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class TrackOutputs:
         no_video: whether to leave the overlay out.
         formats: what to export, names in FORMATS.
         overwrite: whether files may exist.
+        skip_existing: whether to leave out clips that are tracked already.
     """
 
     output: str | None
@@ -51,6 +52,15 @@ class TrackOutputs:
     no_video: bool
     formats: tuple[str, ...]
     overwrite: bool
+    skip_existing: bool
+
+    @property
+    def replaces_exports(self) -> bool:
+        """Whether exports may exist: one of a folder that has grown is written anew."""
+        return self.overwrite or self.skip_existing
+
+    def __post_init__(self) -> None:
+        check_existing(self.overwrite, self.skip_existing)
 
 
 settings_options = as_value(
@@ -114,5 +124,11 @@ output_options = as_value(
             help="Also export what was tracked; several clips become one data set. May be repeated.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace files that exist."),
+        click.option(
+            "--skip-existing",
+            is_flag=True,
+            help="Leave out clips that have their tracks file; track those of an interrupted run again. "
+            "What --export names is written of all clips, and replaced if it exists.",
+        ),
     ),
 )
