@@ -237,5 +237,6 @@ def test_a_run_that_is_still_going_on_keeps_its_files(tmp_path):
             second.communicate(timeout=300)
         assert second.returncode == 0 and lines_written(tmp_path) > 3
         first.send_signal(signal.SIGCONT)
+        first.send_signal(signal.SIGTERM)
         first.communicate(timeout=300)
-    assert first.returncode == 0 and files(tmp_path) == [*BOTH, "other.mp4", "other.tracks.jsonl"]
+    assert first.returncode == 128 + signal.SIGTERM and files(tmp_path) == [*BOTH, "other.mp4", "other.tracks.jsonl"]
