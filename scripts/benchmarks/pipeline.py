@@ -125,8 +125,8 @@ def enlarged_park(path: Path, frames: int) -> None:
 @click.option("--repeats", default=2, show_default=True)
 def overhead(frames: int, repeats: int) -> None:
     """What drawing and writing add to a run: SAM 2.1 hiera tiny, full size, random weights, four objects, 1280×720."""
+    from vidseg.commands.clip_results import write_results
     from vidseg.commands.clip_tasks import ClipTask
-    from vidseg.commands.track import write_results
 
     alone: list[float] = []
     written: list[float] = []

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -165,6 +162,27 @@ def test_names_of_the_results(clip, monkeypatch, options, made):
             else len(list(vidseg.read_tracks(name)))
         )
         assert count == 3
+
+
+@pytest.mark.parametrize("options", [[], ["--no-video"]], ids=["video", "no video"])
+@pytest.mark.parametrize(
+    ("output", "folder"), [("new/", "new"), ("new", "new"), ("a/b.2/", "a/b.2"), ("take.1/", "take.1"), ("a/b", "a/b")]
+)
+def test_an_output_folder_is_made(clip, monkeypatch, output, folder, options):
+    """A path that ends in a slash, or has no suffix, is a folder."""
+    monkeypatch.chdir(clip.parent)
+    result = track("dog.mp4", "--box", "5,5,40,40", "--end", "0.1", "--output", output, *options)
+    assert result.exit_code == 0, result.output
+    made = [f"{folder}/dog.tracks.jsonl"] if options else [f"{folder}/dog.tracked.mp4", f"{folder}/dog.tracks.jsonl"]
+    assert files(Path()) == sorted(["dog.mp4", *made])
+
+
+@pytest.mark.parametrize("output", ["file", "file/", "file/in", "dog.mp4/"])
+def test_an_output_folder_that_cannot_be_made_is_refused(clip, monkeypatch, output):
+    monkeypatch.chdir(clip.parent)
+    Path("file").write_text("older")
+    assert_one_line(track("dog.mp4", "--box", "5,5,40,40", "--output", output), "cannot be made a folder")
+    assert files(Path()) == ["dog.mp4", "file"] and Path("file").read_text() == "older"
 
 
 def test_linked_clip_names_its_results_after_the_link(clip, out):
@@ -546,33 +564,6 @@ def test_command_in_a_process_of_its_own(clip):
     assert done.stdout.splitlines()[1:3] == ["Wrote dog.tracked.mp4", "Wrote dog.tracks.jsonl"]
     assert [frame.index for frame in vidseg.read_tracks(clip.with_name("dog.tracks.jsonl"))] == [0, 1, 2, 3, 4, 5]
     assert len(list(Clip(clip.with_name("dog.tracked.mp4")).frames())) == 6
-
-
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "the end of a job"])
-def test_interrupted_run_leaves_nothing(tmp_path, end):
-    shutil.copy(SAMPLES / "park.mp4", tmp_path / "dog.mp4")
-    (tmp_path / "dog.tracked.mp4").write_text("older")
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, "track", "dog.mp4", "--prompt", "dog", "--overwrite", *DEMO],
-        cwd=tmp_path,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        while process.poll() is None and not any(path.stat().st_size for path in tmp_path.glob(".dog.tracked*")):
-            time.sleep(0.02)  # until the first pictures have been written
-        assert process.poll() is None, process.communicate()
-        assert len(files(tmp_path)) == 4  # two of them temporary
-        process.send_signal(end)
-        stdout, stderr = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert (process.returncode, stdout) == (130, ""), stderr  # lines on its progress may come first
-    assert stderr.splitlines()[-1] == "vidseg: interrupted; nothing unfinished was kept"
-    assert files(tmp_path) == ["dog.mp4", "dog.tracked.mp4"]
-    assert (tmp_path / "dog.tracked.mp4").read_text() == "older"
-    assert os.path.getsize(tmp_path / "dog.mp4") == os.path.getsize(SAMPLES / "park.mp4")
 
 
 def test_demo_says_where_the_result_is_and_how_to_go_on(clip, out, monkeypatch):

@@ -120,6 +120,55 @@ def test_a_bad_clip_does_not_stop_the_others(clips):
     ]  # not what was written
 
 
+@pytest.mark.parametrize("options", [(), ("--no-video",), ("--output", "out/")], ids=str)
+def test_a_folder_that_has_grown_is_tracked_again(clips, monkeypatch, options):
+    monkeypatch.chdir(clips.parent)
+    folder = clips.parent / "out" if "--output" in options else clips
+    arguments = ("clips", "--box", CAT, "--export", "coco", "--export", "mot", *options)
+    (clips / "cat10.mkv").rename(clips.parent / "later.mkv")
+    shutil.copy(clips / "cat2.mkv", clips / "cat3.mkv")
+    assert track(*arguments).exit_code == 0
+    kept = {path: path.stat().st_mtime_ns for path in folder.iterdir() if "tracks" in path.name}
+    data_set = folder / f"{folder.name}.coco.json"
+    assert len(kept) == 2 and len(json.loads(data_set.read_text())["videos"]) == 2
+    (clips.parent / "later.mkv").rename(clips / "cat10.mkv")
+    for skipped in (2, 3):
+        done = track(*arguments, "--skip-existing")
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"Skipped {skipped} of 3 clips, which are tracked already.")
+        assert ("Found" in done.stdout) == (skipped == 2)
+        videos = [video["name"] for video in json.loads(data_set.read_text())["videos"]]
+        assert videos == ["cat2", "cat3", "cat10"]
+        assert (folder / "cat10.mot.txt").exists() and (folder / "cat2.mot.txt").exists()
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_an_interrupted_run_is_not_skipped(clips):
+    assert track(clips / "cat2.mkv", "--box", CAT).exit_code == 0
+    tracks = clips / "cat2.tracks.jsonl"
+    header, *lines = tracks.read_text().splitlines()
+    interrupted = json.dumps({**json.loads(header), "interrupted": True})
+    tracks.write_text("\n".join([interrupted, *lines[:3]]) + "\n")
+    done = track(clips / "cat2.mkv", "--box", CAT, "--skip-existing")
+    assert (done.exit_code, done.stderr) == (0, "") and "Skipped" not in done.stdout
+    assert vidseg.read_tracks(tracks).frame_count() == 8 and not vidseg.read_tracks(tracks).interrupted
+
+
+@pytest.mark.parametrize("content", ["", "older", '{"format": "other"}\n'])
+def test_what_is_no_tracks_file_is_not_skipped(clips, content):
+    (clips / "cat2.tracks.jsonl").write_text(content)
+    done = track(clips / "cat2.mkv", "--box", CAT, "--skip-existing")
+    assert done.exit_code == 1 and "not a tracks file" in done.stderr and done.stderr.count("\n") == 1
+    assert (clips / "cat2.tracks.jsonl").read_text() == content
+
+
+@pytest.mark.parametrize("command", ["track", "image"])
+def test_existing_files_are_either_skipped_or_replaced(command):
+    arguments = [command, "a.mp4", "--box", "1,1,9,9", "--overwrite", "--skip-existing"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2 and "choose one of --overwrite and --skip-existing" in done.stderr
+
+
 def test_one_clip_with_an_export(clips):
     done = track(clips / "cat2.mkv", "--box", CAT, "--no-video", "--export", "coco")
     assert done.exit_code == 0, done.stderr

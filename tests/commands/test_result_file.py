@@ -157,6 +157,27 @@ def test_photos_are_exported_each_on_its_own(tmp_path, monkeypatch):
     assert [name for name in files(tmp_path) if "coco" in name or "csv" in name] == ["a.csv", "b.csv"]
 
 
+def test_photos_that_are_segmented_are_skipped(tmp_path):
+    import cv2
+
+    def segment(*options):
+        arguments = ["image", str(tmp_path), "--box", "5,5,40,40", "--export", "coco", *DEMO, *options]
+        return CliRunner().invoke(main, arguments)
+
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((48, 64, 3), 90, np.uint8))
+    assert segment().exit_code == 0
+    cv2.imwrite(str(tmp_path / "c.png"), np.full((48, 64, 3), 90, np.uint8))
+    done = segment("--skip-existing")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith("Skipped 2 of 3 photos, which are segmented already.\n")
+    assert "1 of 1 photos in" in done.stdout
+    (data_set,) = tmp_path.glob("*.coco.json")
+    again = segment("--skip-existing")
+    assert (again.exit_code, again.stderr) == (0, "") and "photos in" not in again.stdout
+    assert len(json.loads(data_set.read_text())["images"]) == 3
+
+
 def test_a_file_that_is_not_closed_is_discarded(tmp_path):
     keys = ("clip", "frame_rate", "time_base", "prompts", "models", "vidseg")
     header = {"width": 8, "height": 8, **dict.fromkeys(keys, "")}

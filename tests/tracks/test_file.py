@@ -184,6 +184,21 @@ def test_nothing_is_left_after_an_exception(tmp_path, error):
     assert os.listdir(tmp_path) == ["t.jsonl"] and (tmp_path / "t.jsonl").read_text() == "older result"
 
 
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_the_header_says_that_a_file_is_not_complete(tmp_path, count):
+    path = tmp_path / "t.jsonl"
+    with TracksWriter(path, HEADER) as tracks:
+        for i in range(count):
+            tracks.write(frame(i, 1))
+        (temporary,) = tmp_path.iterdir()
+        assert read_tracks(temporary).interrupted and read_tracks(temporary).frame_count() == count
+    assert not read_tracks(path).interrupted and "interrupted" not in read_tracks(path).header
+    assert len(list(read_tracks(path))) == count
+    with TracksWriter(path, HEADER) as tracks:
+        tracks.mark_interrupted()
+    assert read_tracks(path).interrupted and os.listdir(tmp_path) == ["t.jsonl"]
+
+
 def test_span_of_long_lines_and_of_broken_files(tmp_path):
     path = tmp_path / "t.jsonl"
     write(path, [frame(i, 2) for i in range(3, 9)])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidseg.commands.outputs import make_folder, output_paths
+from vidseg.commands.outputs import make_folder, names_folder, output_paths
 
 if TYPE_CHECKING:
     from vidseg.io.clip import Clip
@@ -56,6 +56,14 @@ class ClipTask:
         """The files that are written."""
         return [path for path in (self.video_path, self.tracks_path) if path is not None]
 
+    def is_done(self) -> bool:
+        """Whether the clip is tracked, to its end.
+
+        Raises:
+            InputError: something else has the name of its tracks file.
+        """
+        return is_complete(self.tracks_path)
+
     def open(self, overwrite: bool, inputs: Iterable[str | Path]) -> Clip:
         """Open the clip, and check all that can be known to fail later.
 
@@ -81,12 +89,21 @@ class ClipTask:
         return clip
 
 
-def tasks_for(sources: Sequence[str], output: Path | None, tracks: Path | None, video: bool) -> list[ClipTask]:
+def is_complete(tracks_path: Path) -> bool:
+    """Whether there is a tracks file, and not one of an interrupted run. InputError if it is something else."""
+    from vidseg.tracks.file import read_tracks
+
+    return os.path.lexists(tracks_path) and not read_tracks(tracks_path).interrupted
+
+
+def tasks_for(
+    sources: Sequence[str], output: str | os.PathLike[str] | None, tracks: Path | None, video: bool
+) -> list[ClipTask]:
     """A task for each clip, and for each in a folder of clips.
 
     Args:
         sources: clips and folders, as the user names them.
-        output: the overlay, or a folder for all results; None: beside each clip.
+        output: the overlay, or a folder for all results, which is made; None: beside each clip.
         tracks: the tracks file; None: beside the overlay.
         video: whether to write overlays.
 
@@ -103,15 +120,16 @@ def tasks_for(sources: Sequence[str], output: Path | None, tracks: Path | None, 
     clips = list(by_file.values())
     if len(clips) > 1 and tracks is not None:
         raise click.UsageError("--tracks names one file, and there are several clips; give a folder with --output")
-    if list(sources) != clips and output is not None and not os.path.isdir(output):
-        make_folder(output)
-    usual_paths = {clip: output_paths(result_name(clip), output, tracks)[1] for clip in clips}
+    target = None if output is None else Path(output)
+    if output is not None and target is not None and (list(sources) != clips or names_folder(output)):
+        make_folder(target)
+    usual_paths = {clip: output_paths(result_name(clip), target, tracks)[1] for clip in clips}
     shared = Counter(usual_paths.values())
     tasks: dict[Path, ClipTask] = {}
     for clip in clips:
         # Clips whose names differ in the suffix alone keep it in the names of their results.
         whole_name = shared[usual_paths[clip]] > 1
-        video_path, tracks_path = output_paths(result_name(clip), output, tracks, whole_name)
+        video_path, tracks_path = output_paths(result_name(clip), target, tracks, whole_name)
         if video and video_path == tracks_path:
             raise click.UsageError("--output and --tracks name the same file")
         if tracks_path in tasks:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 import vidseg
+from vidseg.commands.clip_tasks import is_complete
 from vidseg.commands.console import ClipSummary, console_options, current, finish, remark, say, say_not_found, warn
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
-from vidseg.commands.options import FormatName, as_value
+from vidseg.commands.options import FormatName, as_value, check_existing
 from vidseg.commands.outputs import make_folder
 from vidseg.commands.progress import counter
 from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
@@ -36,6 +37,7 @@ class ImageOutputs:
         multimask: whether to write the candidate masks of object 1.
         formats: what to export, names in FORMATS.
         overwrite: whether files may exist.
+        skip_existing: whether to leave out photos that are segmented already.
     """
 
     output: Path | None
@@ -44,6 +46,15 @@ class ImageOutputs:
     multimask: bool
     formats: tuple[str, ...]
     overwrite: bool
+    skip_existing: bool
+
+    @property
+    def replaces_exports(self) -> bool:
+        """Whether exports may exist: one of a folder that has grown is written anew."""
+        return self.overwrite or self.skip_existing
+
+    def __post_init__(self) -> None:
+        check_existing(self.overwrite, self.skip_existing)
 
 
 output_options = as_value(
@@ -73,6 +84,12 @@ output_options = as_value(
             help="Also export the masks; several photos become one data set. May be repeated.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace files that exist."),
+        click.option(
+            "--skip-existing",
+            is_flag=True,
+            help="Leave out photos that have their tracks file. What --export names is written of all photos, and "
+            "replaced if it exists.",
+        ),
     ),
 )
 
@@ -105,39 +122,20 @@ def image(
     """
     began = time.perf_counter()
     plan, failures = make_plan(photos, texts, user_prompts, allow_overlap, outputs)
-    from vidseg.rendering.fonts import undrawn_note
-
-    model = choice.load(with_detector=bool(plan.phrases)) if plan.results else None
-    tracked: list[Path] = []
-    objects = 0
-    warnings: list[str] = []
-    labels: set[str] = set()
-    with counter("Segmenting", "photos") as show:
-        for number, results in enumerate(plan.results):
-            show(number, len(plan.results))
-            assert model is not None  # there are photos
-            try:
-                frame, warning = segment_photo(model, results, plan)
-                objects += len(frame.detections)
-                tracked.append(results.path("tracks.jsonl"))
-                warnings += [warning] if warning else []
-                labels.update(map(str, frame.detections.data["class_name"]))
-            except VidsegError as error:
-                photo = str(results.photo)
-                failures.append(str(error) if photo in str(error) else f"{photo}: {error}")
-        show(len(plan.results), len(plan.results))
-    elapsed = time.perf_counter() - began
-    remark(
-        f"{len(tracked)} of {plan.photo_count} photos in {elapsed:.1f} s with loading; {objects} objects. "
-        f"Results are in {outputs.output or 'the folders of the photos'}."
-    )
-    if warnings:
-        warn(warnings[0] + (f" (and likewise in {len(warnings) - 1} more)" if len(warnings) > 1 else ""))
-    if note := undrawn_note(labels):
-        warn(note)
-    say_not_found(current().clips)
+    tracked = [*plan.done]
+    if plan.done:
+        remark(f"Skipped {len(plan.done)} of {plan.photo_count} photos, which are segmented already.")
+    if plan.results or not plan.done:
+        model = choice.load(with_detector=bool(plan.phrases)) if plan.results else None
+        objects = segment_photos(model, plan, tracked, failures) if model else 0
+        elapsed = time.perf_counter() - began
+        remark(
+            f"{len(tracked) - len(plan.done)} of {plan.photo_count - len(plan.done)} photos in {elapsed:.1f} s with "
+            f"loading; {objects} objects. Results are in {outputs.output or 'the folders of the photos'}."
+        )
+        say_not_found(current().clips)
     if tracked:
-        failures += write_exports(plan.exports, tracked, complete=not failures, overwrite=outputs.overwrite)
+        failures += write_exports(plan.exports, tracked, complete=not failures, overwrite=outputs.replaces_exports)
     finish(failures)
 
 
@@ -147,7 +145,8 @@ class Plan:
 
     Attributes:
         photo_count: how many photos there are.
-        results: the files to write, for each photo whose results have a place.
+        results: the files to write, for each photo that is to be segmented.
+        done: the tracks files of photos that are left as they are.
         phrases: what to find.
         user_prompts: what to outline besides.
         allow_overlap: whether masks may overlap.
@@ -158,6 +157,7 @@ class Plan:
 
     photo_count: int
     results: list[Results]
+    done: list[Path]
     phrases: list[str]
     user_prompts: UserPrompts
     allow_overlap: bool
@@ -200,12 +200,15 @@ def make_plan(
     places, without_place = place_results(files, outputs.output)
     failures += without_place
     tracks = [results.path("tracks.jsonl") for results in places.values()]
-    exports = plan_exports(outputs.formats, tracks, outputs.output, outputs.overwrite)
+    exports = plan_exports(outputs.formats, tracks, outputs.output, outputs.replaces_exports)
     if outputs.output is not None:
         make_folder(outputs.output)
+    done = {path for path in tracks if outputs.skip_existing and is_complete(path)}
     inputs = [*files, *user_prompts.files()]
     writable: list[Results] = []
     for results in places.values():
+        if results.path("tracks.jsonl") in done:
+            continue
         try:
             results.check(ALWAYS_WRITTEN, outputs.overwrite, inputs)
             writable.append(results)
@@ -214,6 +217,7 @@ def make_plan(
     plan = Plan(
         photo_count=len(files),
         results=writable,
+        done=[path for path in tracks if path in done],
         phrases=phrases,
         user_prompts=user_prompts,
         allow_overlap=allow_overlap,
@@ -222,6 +226,43 @@ def make_plan(
         inputs=inputs,
     )
     return plan, failures
+
+
+def segment_photos(model: vidseg.Model, plan: Plan, tracked: list[Path], failures: list[str]) -> int:
+    """Segment all photos of a plan, and say what is amiss with them or their names.
+
+    Args:
+        model: the checkpoints.
+        plan: what to do.
+        tracked: gets the tracks file of each photo.
+        failures: gets one line for each photo that cannot be segmented.
+
+    Returns:
+        The number of objects.
+    """
+    from vidseg.rendering.fonts import undrawn_note
+
+    objects = 0
+    warnings: list[str] = []
+    labels: set[str] = set()
+    with counter("Segmenting", "photos") as show:
+        for number, results in enumerate(plan.results):
+            show(number, len(plan.results))
+            try:
+                frame, warning = segment_photo(model, results, plan)
+                objects += len(frame.detections)
+                tracked.append(results.path("tracks.jsonl"))
+                warnings += [warning] if warning else []
+                labels.update(map(str, frame.detections.data["class_name"]))
+            except VidsegError as error:
+                photo = str(results.photo)
+                failures.append(str(error) if photo in str(error) else f"{photo}: {error}")
+        show(len(plan.results), len(plan.results))
+    if warnings:
+        warn(warnings[0] + (f" (and likewise in {len(warnings) - 1} more)" if len(warnings) > 1 else ""))
+    if note := undrawn_note(labels):
+        warn(note)
+    return objects
 
 
 def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> tuple[TrackedFrame, str | None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from typing import Any
 
 import click
@@ -18,12 +16,13 @@ from vidseg.commands.model_choice import OwnProcess
 from vidseg.commands.models import models
 from vidseg.commands.render import render
 from vidseg.commands.serve import serve
+from vidseg.commands.signals import Interrupted, signals
 from vidseg.commands.track import track
 from vidseg.errors import VidsegError
 
 
 class Commands(click.Group):
-    """A group whose errors become one line on stderr and an exit code: 1, or 130 after Ctrl-C or SIGTERM."""
+    """A group whose errors become one line on stderr and an exit code: 1, or 128 + number after a signal."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run as the program of this process, as the script `vidseg` does. Tests call `main` through click instead."""
@@ -31,15 +30,14 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
-        if threading.current_thread() is threading.main_thread():  # no other thread may set a handler
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: temporary files are removed
-        try:
-            return super().invoke(ctx)
-        except VidsegError as error:
-            finish([str(error)])
-        except KeyboardInterrupt:
-            warn("interrupted; nothing unfinished was kept")
-            ctx.exit(130)
+        with signals.handled():
+            try:
+                return super().invoke(ctx)
+            except VidsegError as error:
+                finish([str(error)])
+            except Interrupted as interrupted:
+                warn(str(interrupted))
+                ctx.exit(128 + interrupted.number)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -50,6 +50,12 @@ class FormatName(click.Choice):
             return self.fail(" ".join([error.message, did_you_mean(str(value))]).strip(), param, ctx)
 
 
+def check_existing(overwrite: bool, skip_existing: bool) -> None:
+    """Raise UsageError if files that exist are to be both replaced and left."""
+    if overwrite and skip_existing:
+        raise click.UsageError("choose one of --overwrite and --skip-existing")
+
+
 def seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """A click callback: "90", "1:30" or "00:01:30.5" as seconds."""
     if value is None:

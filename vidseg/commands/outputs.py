@@ -28,6 +28,13 @@ def output_paths(clip: Path, output: Path | None, tracks: Path | None, whole_nam
     return output or folder / f"{stem}.tracked.mp4", tracks or folder / f"{stem}.tracks.jsonl"
 
 
+def names_folder(output: str | os.PathLike[str]) -> bool:
+    """Whether an output is a folder: it is one already, ends in a slash, or has no suffix."""
+    given = os.fspath(output)
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    return os.path.isdir(given) or given.endswith(separators) or not Path(given).suffix
+
+
 def make_folder(path: Path) -> None:
     """Make a folder for results, if there is none.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from vidseg.errors import VidsegError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vidseg.tracks.frame import TrackedFrame
 
 
-class FrameWriter(AbstractContextManager["FrameWriter"], Protocol):
+class FrameWriter(AbstractContextManager[Any], Protocol):
     """What writes frames to a file, and finishes it at the end of its `with` block."""
 
     def write(self, frame: TrackedFrame) -> None:
@@ -22,7 +22,10 @@ class FrameWriter(AbstractContextManager["FrameWriter"], Protocol):
         ...
 
 
-class ResultFile:
+Writer = TypeVar("Writer", bound=FrameWriter)
+
+
+class ResultFile(Generic[Writer]):
     """One file of a run. Whatever goes wrong with it ends this file alone, and raises nothing.
 
         with ResultFile(path, lambda: TracksWriter(path, header)) as file:
@@ -38,39 +41,43 @@ class ResultFile:
 
     Attributes:
         path: as given.
+        writer: what writes it; None if it could not be opened.
         failure: None, or one line that says why the file could not be written.
     """
 
-    def __init__(self, path: Path, open_writer: Callable[[], FrameWriter]):
+    def __init__(self, path: Path, open_writer: Callable[[], Writer]):
         self.path = path
+        self.writer: Writer | None = None
         self.failure: str | None = None
         self._stack = ExitStack()
         self._open_writer = open_writer
-        self._writer: FrameWriter | None = None  # as long as it can take frames
+        self._open = False
 
-    def __enter__(self) -> ResultFile:
+    def __enter__(self) -> ResultFile[Writer]:
         with self._contained():
-            self._writer = self._stack.enter_context(self._open_writer())
+            self.writer = self._open_writer()
+            self._stack.enter_context(self.writer)
+            self._open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._writer is not None:
+        if self._open:
             self._discard(error or RuntimeError("the file was not closed"))
 
     def write(self, frame: TrackedFrame) -> None:
         """Append one frame; nothing, once the file has failed."""
-        if self._writer is not None:
+        if self._open and self.writer is not None:
             with self._contained():
-                self._writer.write(frame)
+                self.writer.write(frame)
 
     def close(self) -> None:
         """Finish the file and give it its name."""
-        if self._writer is not None:
+        if self._open:
+            self._open = False
             with self._contained():
                 self._stack.close()
-            self._writer = None
 
     @contextmanager
     def _contained(self) -> Generator[None, None, None]:
@@ -82,7 +89,7 @@ class ResultFile:
             self._discard(error)
 
     def _discard(self, error: BaseException) -> None:
-        self._writer = None
+        self._open = False
         with suppress(Exception):  # the first error is the one to report
             self._stack.__exit__(type(error), error, error.__traceback__)
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from vidseg.commands.clip_results import write_results
 from vidseg.commands.clip_tasks import ClipTask, tasks_for
-from vidseg.commands.console import console_options, finish, numbered
+from vidseg.commands.console import console_options, finish, numbered, remark, warn
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
-from vidseg.commands.progress import progress
 from vidseg.commands.report import report
-from vidseg.commands.result_file import ResultFile
+from vidseg.commands.signals import Interrupted, signals
 from vidseg.commands.track_options import TrackOutputs, TrackSettings, output_options, settings_options
 from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
 from vidseg.errors import InputError, OutputError, VidsegError
@@ -27,8 +27,6 @@ from vidseg.exporters.formats import FORMATS
 if TYPE_CHECKING:
     from vidseg.io.clip import Clip
     from vidseg.prompts.object_prompt import ObjectPrompt
-    from vidseg.tracking.iterator import Tracking
-    from vidseg.tracks.frame import TrackedFrame
 
 
 @click.command()
@@ -65,33 +63,40 @@ def track(
     # All that can be known to fail is checked before the seconds that loading takes.
     plan = make_plan(clips, texts, user_prompts, prompts_path, settings, outputs)
     get_model = cache(lambda: choice.load(with_detector=bool(plan.phrases)))
-    ready, failures = open_clips(plan, get_model)
-    tracked: list[Path] = []
-    for one in numbered(ready):
-        began = time.perf_counter()
-        model = get_model()
-        try:
-            run = model.track(one.clip, plan.phrases or None, prompts=one.prompts, **asdict(settings))
-            expected = settings.expected_frames(one.clip.info)
-            outcome = write_results(run, one.task, plan.phrases, model.names, expected)
-        except VidsegError as error:
-            failures.append(str(error))
-            continue
-        failures += outcome.failures
-        if outcome.files:
-            report(
-                run,
-                phrases=plan.phrases,
-                frames=outcome.frames,
-                elapsed=time.perf_counter() - began,
-                files=outcome.files,
-                note=outcome.note,
-            )
-        if one.task.tracks_path in outcome.files:
-            tracked.append(one.task.tracks_path)
+    ready, tracked, failures = open_clips(plan, get_model)
     if tracked:
-        complete = len(tracked) == len(plan.tasks)
-        failures += write_exports(plan.exports, tracked, complete=complete, overwrite=outputs.overwrite)
+        remark(f"Skipped {len(tracked)} of {len(plan.tasks)} clips, which are tracked already.")
+    try:
+        for number, one in enumerate(numbered(ready), start=1):
+            signals.check()
+            began = time.perf_counter()
+            model = get_model()
+            try:
+                run = model.track(one.clip, plan.phrases or None, prompts=one.prompts, **asdict(settings))
+                expected = settings.expected_frames(one.clip.info)
+                outcome = write_results(run, one.task, plan.phrases, model.names, expected)
+            except VidsegError as error:
+                failures.append(str(error))
+                continue
+            failures += outcome.failures
+            elapsed = time.perf_counter() - began
+            if files := outcome.files:
+                report(
+                    run, phrases=plan.phrases, frames=outcome.frames, elapsed=elapsed, files=files, note=outcome.note
+                )
+            if outcome.interruption:
+                left = len(ready) - number
+                raise outcome.interruption.adding(f"; {left} more were not begun (see --skip-existing)" if left else "")
+            if one.task.tracks_path in files:
+                tracked.append(one.task.tracks_path)
+        signals.check()
+        if tracked:
+            complete = len(tracked) == len(plan.tasks)
+            failures += write_exports(plan.exports, tracked, complete=complete, overwrite=outputs.replaces_exports)
+    except Interrupted:
+        for failure in failures:
+            warn(failure)
+        raise
     finish(failures)
 
 
@@ -153,34 +158,42 @@ def make_plan(
     prompts = read_prompts(prompts_path) if prompts_path else {}
     tasks = tasks_for(clips, outputs.output, outputs.tracks_path, not outputs.no_video)
     tracks = [task.tracks_path for task in tasks]
+    data_folder = Path(outputs.output) if outputs.output and len(tasks) > 1 else None
     return Plan(
         tasks=tasks,
         phrases=phrases,
         user_prompts=user_prompts,
         prompts={**prompts},
         outputs=outputs,
-        exports=plan_exports(outputs.formats, tracks, outputs.output if len(tasks) > 1 else None, outputs.overwrite),
+        exports=plan_exports(outputs.formats, tracks, data_folder, outputs.replaces_exports),
         inputs=[*user_prompts.files(), *([prompts_path] if prompts_path else []), *(task.source for task in tasks)],
     )
 
 
-def open_clips(plan: Plan, load_model: Callable[[], object]) -> tuple[list[OpenClip], list[str]]:
-    """Open all clips and check what can be known to fail.
+def open_clips(plan: Plan, load_model: Callable[[], object]) -> tuple[list[OpenClip], list[Path], list[str]]:
+    """Open all clips that are to be tracked, and check what can be known to fail.
 
     Args:
         plan: what to do.
         load_model: called before a live source is opened, which would not wait for it.
 
     Returns:
-        The clips that can be tracked, and one line for each that cannot.
+        The clips that can be tracked, the tracks files that are left as they are, and one line for each clip that
+        cannot be used.
     """
     from vidseg.io.live import source_of
     from vidseg.prompts.object_prompt import clip_to_frame
 
     ready: list[OpenClip] = []
+    done: list[Path] = []
     failures: list[str] = []
     for task in plan.tasks:
         try:
+            skips = plan.outputs.skip_existing
+            if skips and task.is_done():
+                done.append(task.tracks_path)
+                continue
+            interrupted = skips and os.path.exists(task.tracks_path)
             if source_of(task.source) is not None:
                 for name in plan.outputs.formats:
                     if FORMATS[name].needs_images:
@@ -188,87 +201,10 @@ def open_clips(plan: Plan, load_model: Callable[[], object]) -> tuple[list[OpenC
                             f"{task.source} can be read once only, and {name} needs its images; save it to a file first"
                         )
                 load_model()
-            clip = task.open(plan.outputs.overwrite, plan.inputs)
+            clip = task.open(plan.outputs.overwrite or interrupted, plan.inputs)
             width, height = clip.info.width, clip.info.height
             keyframe_prompts = clip_to_frame(plan.user_prompts.for_size(width, height), width, height)
             ready.append(OpenClip(task=task, clip=clip, prompts={**plan.prompts, "keyframe": keyframe_prompts}))
         except (InputError, OutputError) as error:
             failures.append(str(error))
-    return ready, failures
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one clip.
-
-    Attributes:
-        frames: how many were tracked.
-        files: what was written.
-        failures: one line for each file that could not be.
-        note: one line on what is wrong with the video, or None.
-    """
-
-    frames: int
-    files: list[Path]
-    failures: list[str]
-    note: str | None
-
-
-def write_results(
-    run: Tracking, task: ClipTask, phrases: Sequence[str], models: dict[str, str | None], expected: int | None
-) -> Outcome:
-    """Track one clip into its files. One that fails does not cost the other; if both do, the run ends.
-
-    Ctrl-C ends a source that does not end by itself, and its files are finished.
-
-    Args:
-        run: not yet begun.
-        task: which files to write.
-        phrases: what it looks for; for the header of the tracks file.
-        models: its checkpoints; for the same.
-        expected: number of frames for the progress bar; None if unknown.
-    """
-    from vidseg.io.threads import Background
-    from vidseg.rendering.overlay import OverlayWriter
-    from vidseg.tracks.file import TracksWriter, header_of
-
-    info, frames, video = run.clip.info, 0, None
-    header = header_of(
-        info.path, info.width, info.height, info.frame_rate, info.time_base, phrases, models, info.frame_names
-    )
-    files = [ResultFile(task.tracks_path, lambda: TracksWriter(task.tracks_path, header))]
-    if (video_path := task.video_path) is not None:
-
-        def open_video() -> OverlayWriter:
-            nonlocal video
-            video = OverlayWriter(video_path, info, task.source if info.has_audio else None)
-            return video
-
-        files.append(ResultFile(video_path, open_video))
-
-    def write(frame: TrackedFrame) -> None:
-        for file in files:
-            file.write(frame)
-
-    with ExitStack() as stack:
-        for file in files:
-            stack.enter_context(file)
-        background = stack.enter_context(Background(lambda step: step()))
-        try:
-            stack.enter_context(closing(run))
-            for frame in stack.enter_context(closing(progress(run, expected))):
-                background.submit(partial(write, frame))
-                frames += 1
-                if all(file.failure for file in files):
-                    break
-        except KeyboardInterrupt:
-            if not (run.clip.once and frames):
-                raise
-        for file in files:
-            background.submit(file.close)
-    return Outcome(
-        frames=frames,
-        files=[file.path for file in reversed(files) if file.failure is None],
-        failures=[file.failure for file in reversed(files) if file.failure is not None],
-        note=video.note if video and not files[-1].failure else None,
-    )
+    return ready, done, failures

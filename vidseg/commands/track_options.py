@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidseg.commands.options import FormatName, as_value, interval, keyframe_number, seconds
+from vidseg.commands.options import FormatName, as_value, check_existing, interval, keyframe_number, seconds
 
 if TYPE_CHECKING:
     from vidseg.io.clip import ClipInfo
@@ -38,18 +38,28 @@ class TrackOutputs:
     """What to write, and where.
 
     Attributes:
-        output: the overlay, or a folder for all results.
+        output: the overlay, or a folder for all results, as the user writes it: a slash at its end counts.
         tracks_path: the tracks file.
         no_video: whether to leave the overlay out.
         formats: what to export, names in FORMATS.
         overwrite: whether files may exist.
+        skip_existing: whether to leave out clips that are tracked already.
     """
 
-    output: Path | None
+    output: str | None
     tracks_path: Path | None
     no_video: bool
     formats: tuple[str, ...]
     overwrite: bool
+    skip_existing: bool
+
+    @property
+    def replaces_exports(self) -> bool:
+        """Whether exports may exist: one of a folder that has grown is written anew."""
+        return self.overwrite or self.skip_existing
+
+    def __post_init__(self) -> None:
+        check_existing(self.overwrite, self.skip_existing)
 
 
 settings_options = as_value(
@@ -93,9 +103,9 @@ output_options = as_value(
     (
         click.option(
             "--output",
-            type=click.Path(path_type=Path),
+            type=click.Path(),
             metavar="FILE|DIR",
-            help="The overlay video [CLIP.tracked.mp4], or a folder for all results.",
+            help="The overlay video [CLIP.tracked.mp4], or a folder for all results: DIR/, or a name without a suffix.",
         ),
         click.option(
             "--tracks",
@@ -113,5 +123,11 @@ output_options = as_value(
             help="Also export what was tracked; several clips become one data set. May be repeated.",
         ),
         click.option("--overwrite", is_flag=True, help="Replace files that exist."),
+        click.option(
+            "--skip-existing",
+            is_flag=True,
+            help="Leave out clips that have their tracks file; track those of an interrupted run again. "
+            "What --export names is written of all clips, and replaced if it exists.",
+        ),
     ),
 )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from vidseg.errors import OutputError
+from vidseg.io.files import temporary_name
 
 
 def check_apart(output: Path, read: Iterable[str | os.PathLike[str]]) -> None:
@@ -68,20 +69,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     A folder that is there already (ask `check_folder` first) gives way to it at the very end.
     """
-    temporary = path.with_name(f".{path.name[-48:]}.{os.getpid()}.part")
-    older = path.with_name(f".{path.name[-48:]}.{os.getpid()}.old")
-    temporary.mkdir()
-    try:
-        yield temporary
-        if path.exists():
-            os.replace(path, older)
+    with temporary_name(path) as temporary:
+        older = temporary.with_suffix(".old")
         try:
+            temporary.mkdir()
+            yield temporary
+            if path.exists():
+                os.replace(path, older)
             os.replace(temporary, path)
-        except BaseException:
-            if older.exists():
+        finally:  # after KeyboardInterrupt as well, nothing half-written stays behind
+            if older.exists() and not path.exists():
                 os.replace(older, path)
-            raise
-        shutil.rmtree(older, ignore_errors=True)
-    except BaseException:  # KeyboardInterrupt as well: nothing half-written stays behind
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+            for left in (temporary, older):
+                shutil.rmtree(left, ignore_errors=True)

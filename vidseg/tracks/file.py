@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vidseg.tracks.frame import TrackedFrame
 
 FORMAT, VERSION = "vidseg-tracks", 1
+INTERRUPTED = ', "interrupted": true'  # at the end of the header of a file that is not complete
 HEADER_KEYS = ("clip", "width", "height", "frame_rate", "time_base", "prompts", "models", "vidseg")
 
 
@@ -65,6 +66,8 @@ def header_of(
 class TracksWriter:
     """Writes a tracks file, which appears under its name when the `with` block ends without an error.
 
+    Until then, and after `mark_interrupted`, its header says `"interrupted": true`.
+
         with TracksWriter("clip.tracks.jsonl", header) as tracks:
             for frame in frames:
                 tracks.write(frame)
@@ -87,10 +90,14 @@ class TracksWriter:
             raise ValueError(f"the header of a tracks file lacks {', '.join(missing)}")
         self.path = check_writable(path, overwrite=True)
         self._last = -1
+        self._interrupted = False
         with self._errors(), ExitStack() as stack:
             temporary = stack.enter_context(atomic_output(self.path))
             self._file = stack.enter_context(open(temporary, "w", encoding="utf-8"))
-            self._put({"format": FORMAT, "version": VERSION, **header})
+            self._file.write(json.dumps({"format": FORMAT, "version": VERSION, **header}, ensure_ascii=False)[:-1])
+            self._end_of_header = self._file.tell()
+            self._file.write(INTERRUPTED + "}\n")
+            self._file.flush()
             self._stack = stack.pop_all()
 
     def __enter__(self) -> TracksWriter:
@@ -99,12 +106,22 @@ class TracksWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._errors():
-            self._stack.__exit__(kind, error, traceback)
+        if kind is None:
+            self.close()
+        else:
+            with self._errors():
+                self._stack.__exit__(kind, error, traceback)
+
+    def mark_interrupted(self) -> None:
+        """Say in the header that the frames that were written are not all."""
+        self._interrupted = True
 
     def close(self) -> None:
         """Finish the file and give it its name."""
-        self.__exit__(None, None, None)
+        with self._errors(), self._stack:
+            if not (self._interrupted or self._file.closed):
+                self._file.seek(self._end_of_header)
+                self._file.write("}" + " " * len(INTERRUPTED))
 
     def write(self, frame: TrackedFrame) -> None:
         """Append one frame. An object with an empty mask is left out.
@@ -175,6 +192,11 @@ class Tracks:
     def height(self) -> int:
         """Height of the clip's frames in pixels."""
         return self.header["height"]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run was interrupted, so that the frames are not all that were asked for."""
+        return self.header.get("interrupted") is True
 
     def frame_names(self) -> list[str] | None:
         """Names of the image files that the frames come from, by frame number; None for a video.
