@@ -210,7 +210,7 @@ def find_or_download(hub_id: str, file: str | None = None) -> str:
 def get_from_hub(hub_id: str, file: str | None, *, local_files_only: bool = False) -> str:
     """Path of one file of a hub repository, or of the folder with DETECTOR_FILES; errors are the hub client's own."""
     # Their signatures name tqdm, which has no types.
-    from huggingface_hub import hf_hub_download, snapshot_download  # pyright: ignore[reportUnknownVariableType]
+    from huggingface_hub import hf_hub_download, snapshot_download  # pyright: ignore[reportUnknownVariableType]  # see above
 
     if file is not None:
         return hf_hub_download(hub_id, file, local_files_only=local_files_only)

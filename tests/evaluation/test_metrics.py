@@ -237,7 +237,10 @@ def test_pairs_against_all_that_are_possible(tmp_path, truths, results):
     )
     found = figures(tmp_path, result, truth)
     assert found["J"] == pytest.approx(np.mean([mean(plain_iou, i, k) for i, k in enumerate(best)]))
-    of_boundaries = lambda a, b: plain_f(plain_boundary(a), plain_boundary(b))  # noqa: E731
+
+    def of_boundaries(a, b):
+        return plain_f(plain_boundary(a), plain_boundary(b))
+
     assert found["F"] == pytest.approx(np.mean([mean(of_boundaries, i, k) for i, k in enumerate(best)]))
 
 

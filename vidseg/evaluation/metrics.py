@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import cv2
@@ -115,8 +116,8 @@ def evaluate(result: str | os.PathLike, truth: str | os.PathLike) -> Scores:
 def require_extra() -> None:
     """Raise VidsegError if what only `vidseg eval` needs is not installed."""
     try:
-        import scipy.optimize  # noqa: F401
-        import trackeval  # noqa: F401
+        import_module("scipy.optimize")
+        import_module("trackeval")
     except ImportError as error:
         raise VidsegError('vidseg eval needs the eval extra: pip install "vidseg[eval]"') from error
 

@@ -149,7 +149,7 @@ def _may_be_deep(file: Path) -> bool:
     try:
         with Image.open(file) as image:
             bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (1,))
-    except Exception:  # noqa: BLE001 - Pillow knows fewer kinds of TIFF than OpenCV, and says so in many ways
+    except Exception:  # Pillow knows fewer kinds of TIFF than OpenCV, and says so in many ways
         return True
     return max(bits) > 8
 
