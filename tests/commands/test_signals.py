@@ -23,6 +23,12 @@ from vidseg.io.clip import Clip
 FRAMES = 400
 DEMO = ("--model", "demo", "--device", "cpu")
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+# They have one handler, and the numbers are told apart where the run is interrupted: one of them holds the others.
+ONE_FAST = [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGINT, signal.SIGHUP))]
+OTHER_OUTPUTS = [
+    pytest.param(options, lines, marks=pytest.mark.slow)
+    for options, lines in ((("--no-video",), 1), (("--output", "results"), 20))
+]
 # Reacts to Ctrl-C even if the tests run in the background, where it is ignored.
 PROGRAM = """
 import os, signal, sys, time
@@ -77,7 +83,7 @@ def lines_written(folder: Path) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks /proc")
-@pytest.mark.parametrize("after", [0.0, 1.0], ids=lambda after: f"{after} s")
+@pytest.mark.parametrize("after", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_while_loading_leaves_nothing(tmp_path, number, after):
     with started(tmp_path) as process:
@@ -111,7 +117,7 @@ def test_a_signal_while_tracking_keeps_the_frames_so_far(tmp_path, number, frame
     assert "Wrote dog.tracked.mp4\nWrote dog.tracks.jsonl\n" in out
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", ONE_FAST, ids=lambda number: number.name)
 def test_a_signal_while_the_files_are_finished_waits_for_them(tmp_path, number):
     first = f"""
 from vidseg.tracks.file import TracksWriter
@@ -129,7 +135,7 @@ TracksWriter.close = interrupted_close
     assert files(tmp_path) == BOTH and tracks.frame_count() == 5 and not tracks.interrupted
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", ONE_FAST, ids=lambda number: number.name)
 def test_a_signal_during_an_export_keeps_the_tracks(tmp_path, number):
     first = f"""
 import vidseg.exporters.davis, vidseg.exporters.folders
@@ -213,7 +219,7 @@ def test_hanging_up_is_ignored_under_nohup(tmp_path):
     assert (process.returncode, errors) == (0, "") and files(tmp_path) == ["dog.mp4", "dog.tracks.jsonl"]
 
 
-@pytest.mark.parametrize(("options", "lines"), [((), 8), (("--no-video",), 1), (("--output", "results"), 20)], ids=str)
+@pytest.mark.parametrize(("options", "lines"), [((), 8), *OTHER_OUTPUTS], ids=str)
 def test_what_a_killed_run_has_left_is_removed_by_the_next_one(tmp_path, options, lines):
     folder = tmp_path / "results" if "results" in options else tmp_path
     folder.mkdir(exist_ok=True)

@@ -342,7 +342,10 @@ def test_it_is_cheap_to_have():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("kind", ["coco", "labels", "youtube-vis", "mot", "mots", "csv", "davis"])
+SLOW_ONES = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("labels", "mot", "csv", "davis")]
+
+
+@pytest.mark.parametrize("kind", ["coco", "youtube-vis", "mots", *SLOW_ONES])
 def test_memory_does_not_grow_with_the_clip(tmp_path, kind):
     random = np.random.default_rng(0)
     noise = RING if kind == "labels" else shape((5, 5, 40, 40)) & (random.random(RING.shape) < 0.7)

@@ -76,6 +76,7 @@ def assert_same(ours, expected, tolerance=1e-4):
 
 
 @needs_compiler
+@pytest.mark.slow  # minutes on old processors; other tests compare the graphs, and real kernels of the encoder
 def test_real_kernels_give_the_same_masks(tmp_path):
     """Of the step, until the bank is full and a few frames longer; the test of the command makes those of the encoder.
 

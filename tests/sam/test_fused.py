@@ -25,7 +25,10 @@ def test_attention_equals_that_in_blocks():
         assert ours.shape == (2, 300, 8) and (ours - expected).norm() < 1e-5 * expected.norm()
 
 
-@pytest.mark.parametrize("config", [stock.FULL, stock.SMALL], ids=["full size", "demo"])
+FULL_SIZE = pytest.param(stock.FULL, id="full size", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("config", [FULL_SIZE, pytest.param(stock.SMALL, id="demo")])
 @torch.inference_mode()
 def test_image_encoder_equals_the_network(config):
     torch.manual_seed(0)

@@ -63,7 +63,10 @@ def ask_stock(predictor, prompt, before=None):
     )
 
 
-@pytest.fixture(scope="module", params=["demo weights", "random weights", "full size, random weights"])
+FULL_SIZE = pytest.param("full size, random weights", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=["demo weights", "random weights", FULL_SIZE])
 def case(request):
     """Engine, features and the reference for the desk; noise where the weights are random."""
     if request.param == "demo weights":

@@ -199,7 +199,7 @@ def dog_behind_the_tree(demo, interval):
 
 
 INTERVALS = pytest.mark.parametrize(
-    "interval", [STEP, 0.75]
+    "interval", [pytest.param(STEP, marks=pytest.mark.slow), 0.75]
 )  # seconds; after frame 96 comes a look on 108, or none before the last frame
 
 
