@@ -120,7 +120,10 @@ def test_a_bad_clip_does_not_stop_the_others(clips):
     ]  # not what was written
 
 
-@pytest.mark.parametrize("options", [(), ("--no-video",), ("--output", "out/")], ids=str)
+OTHER_PLACES = [pytest.param(options, marks=pytest.mark.slow) for options in (("--no-video",), ("--output", "out/"))]
+
+
+@pytest.mark.parametrize("options", [(), *OTHER_PLACES], ids=str)
 def test_a_folder_that_has_grown_is_tracked_again(clips, monkeypatch, options):
     monkeypatch.chdir(clips.parent)
     folder = clips.parent / "out" if "--output" in options else clips

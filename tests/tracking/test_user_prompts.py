@@ -107,7 +107,10 @@ def test_a_correction_changes_its_object_from_there_on_and_no_other(demo, truth)
         assert [t for t in range(9) if t not in after or (before[t] != after[t]).any()] == list(changes)
 
 
-@pytest.mark.parametrize("kind", ["box", "mask", "clicks"])
+SLOW_KINDS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("box", "mask")]
+
+
+@pytest.mark.parametrize("kind", ["clicks", *SLOW_KINDS])
 def test_a_correction_lasts(demo, truth, kind):
     """An object that was given by a quarter of itself: put right on a later frame, it stays right."""
     x1, y1, x2, y2 = truth[0].xyxy[CAT].tolist()
