@@ -98,7 +98,7 @@ def write_results(
                 interruption = Interrupted(error.number, _interrupted_line(run, count, expected))
         if interruption and not run.clip.once and tracks.writer:
             tracks.writer.mark_interrupted()
-        for file in files:
+        for file in reversed(files):  # the tracks file comes last: it says that the clip is done
             background.submit(file.close)
     if ended_by_hand:
         signals.forget()  # further clips can follow

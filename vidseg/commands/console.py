@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import click
 
+from vidseg.detection.thresholds import DEFAULT_THRESHOLDS
+
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -74,6 +76,7 @@ class Console:
         clips: what came of each so far.
         files: what was written so far.
         began: s, when the command began, on the clock of `time.perf_counter`.
+        box_threshold: score from which something is found, 0..1.
     """
 
     quiet: bool = False
@@ -83,6 +86,7 @@ class Console:
     clips: list[ClipSummary] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
+    box_threshold: float = DEFAULT_THRESHOLDS.box
 
     def summary(self, failures: Sequence[str]) -> dict[str, object]:
         """Everything that was done, as JSON has it.
@@ -187,8 +191,6 @@ def remark(text: str) -> None:
 
 def say_not_found(clips: Sequence[ClipSummary]) -> None:
     """Name each phrase that found nothing in any of some clips or photos, and what to try."""
-    from vidseg.detection.thresholds import DEFAULT_THRESHOLDS
-
     found = {label for clip in clips for label in clip.labels.values()}
     best: dict[str, float] = {}
     for clip in clips:
@@ -197,7 +199,7 @@ def say_not_found(clips: Sequence[ClipSummary]) -> None:
     for phrase, score in best.items():
         if phrase in found:
             continue
-        if score > DEFAULT_THRESHOLDS.box:
+        if score > current().box_threshold:
             advice = "What it fits may go by another phrase, or was seen only once."
         elif score >= HOPELESS:
             advice = "Try other words, or a lower --box-threshold."
@@ -219,10 +221,15 @@ def warn(line: str) -> None:
 
 def finish(failures: Sequence[str]) -> None:
     """Say what failed, sum up, and end the command with exit code 1 if anything failed."""
-    console = current()
     for failure in failures:
         warn(failure)
-    if console.as_json:
-        click.echo(json.dumps(console.summary(failures), ensure_ascii=False))
+    sum_up(failures)
     if failures:
         click.get_current_context().exit(1)
+
+
+def sum_up(failures: Sequence[str]) -> None:
+    """The summary in JSON on stdout, if it is wanted."""
+    console = current()
+    if console.as_json:
+        click.echo(json.dumps(console.summary(failures), ensure_ascii=False))

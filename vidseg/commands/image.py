@@ -18,6 +18,7 @@ from vidseg.commands.model_choice import ModelChoice, model_options
 from vidseg.commands.options import FormatName, as_value, check_existing
 from vidseg.commands.outputs import make_folder
 from vidseg.commands.progress import counter
+from vidseg.commands.signals import signals
 from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
 from vidseg.errors import InputError, OutputError, VidsegError
 
@@ -203,11 +204,19 @@ def make_plan(
     exports = plan_exports(outputs.formats, tracks, outputs.output, outputs.replaces_exports)
     if outputs.output is not None:
         make_folder(outputs.output)
-    done = {path for path in tracks if outputs.skip_existing and is_complete(path)}
+    done: set[Path] = set()
+    unusable: set[Path] = set()
+    for path in tracks if outputs.skip_existing else ():
+        try:
+            if is_complete(path):
+                done.add(path)
+        except InputError as error:
+            unusable.add(path)
+            failures.append(str(error))
     inputs = [*files, *user_prompts.files()]
     writable: list[Results] = []
     for results in places.values():
-        if results.path("tracks.jsonl") in done:
+        if results.path("tracks.jsonl") in done | unusable:
             continue
         try:
             results.check(ALWAYS_WRITTEN, outputs.overwrite, inputs)
@@ -285,7 +294,8 @@ def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> tuple[Tr
     candidates = photo.candidates(prompts[0]) if outputs.multimask else None
     pictures = result_pictures(photo.image, frame, candidates, masks=outputs.with_masks, cutouts=outputs.with_cutouts)
     results.check(pictures, outputs.overwrite, plan.inputs)
-    written = results.write(frame, pictures, plan.phrases, model.names)
+    with signals.held():  # all files of a photo, or none
+        written = results.write(frame, pictures, plan.phrases, model.names)
     found = summary(frame, best_score(frame.detections) if plan.phrases else None)
     console = current()
     console.files += written
@@ -300,11 +310,13 @@ def segment_photo(model: vidseg.Model, results: Results, plan: Plan) -> tuple[Tr
             seen=dict.fromkeys(labels, 1),
             files=written,
             best_scores=dict(zip(plan.phrases, best_scores(frame.detections, plan.phrases))),
+            warnings=[photo.warning] if photo.warning else [],
         )
     )
     say(f"{results.photo}: {found}; wrote {', '.join(path.name for path in written)}")
     if candidates:
         say(f"  {guesses(candidates)} (SAM's guess)")
+    signals.check()
     return frame, photo.warning
 
 

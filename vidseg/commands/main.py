@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 import vidseg
-from vidseg.commands.console import finish, warn
+from vidseg.commands.console import finish, sum_up, warn
 from vidseg.commands.demo import demo
 from vidseg.commands.evaluate import evaluate
 from vidseg.commands.export import export
@@ -37,6 +37,7 @@ class Commands(click.Group):
                 finish([str(error)])
             except Interrupted as interrupted:
                 warn(str(interrupted))
+                sum_up([str(interrupted)])
                 ctx.exit(128 + interrupted.number)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import click
 
 import vidseg
+from vidseg.commands.console import current
 from vidseg.commands.options import as_value
 from vidseg.commands.progress import status
 from vidseg.detection.thresholds import DEFAULT_THRESHOLDS
@@ -43,6 +44,7 @@ class ModelChoice:
         """
         from vidseg.commands.fast_start import load_quickly
 
+        current().box_threshold = self.box_threshold
         with status(f"Loading {self.preset}"):
             model = vidseg.load(**asdict(self))
             if with_detector is None:

@@ -80,6 +80,7 @@ class ClipRun:
         self._forward: PropagationPass | None = None
         self._backward: PropagationPass | None = None
         self._untracked = 0  # frames that were handed out, and that no pass took
+        self._damage: str | None = None  # what the first reading met, before frames are read a second time
 
     @property
     def best_score(self) -> float:
@@ -100,7 +101,8 @@ class ClipRun:
     @property
     def warning(self) -> str | None:
         """One line if the clip turned out to be damaged, or to have ended before a frame with prompts; else None."""
-        lines = [self.clip.warning] if self.clip.warning else []
+        damage = self.clip.warning or self._damage
+        lines = [damage] if damage else []
         unmet = self._forward.state.prompts if self._forward else self._prompts
         if unmet:
             where = f"{self.clip.path} has no frame {min(unmet)} in the part that was read"
@@ -128,6 +130,7 @@ class ClipRun:
                 with FrameStack(self.clip.info.height, self.clip.info.width) as earlier:
                     self._track_backwards(key, earlier)
                     final = next(following)  # the keyframe: now it is known which of the tracks on it are confirmed
+                    self._damage = self.clip.warning
                     yield from self._frames_before(key, earlier)
                     yield self._hand_out(self._finalize(final))
             for pending in following:

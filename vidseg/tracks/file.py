@@ -60,7 +60,11 @@ def header_of(
         "models": models,
         "vidseg": vidseg.__version__,
     }
-    return header if frame_names is None else {**header, "frame_names": list(frame_names)}
+    if frame_names is None:
+        return header
+    # Names of another encoding get question marks; the file is in UTF-8
+    names = [name.encode("utf-8", "replace").decode("utf-8") for name in frame_names]
+    return {**header, "frame_names": names} if all(map(_is_file_name, names)) else header
 
 
 class TracksWriter:
@@ -94,7 +98,8 @@ class TracksWriter:
         with self._errors(), ExitStack() as stack:
             temporary = stack.enter_context(atomic_output(self.path))
             self._file = stack.enter_context(open(temporary, "w", encoding="utf-8"))
-            self._file.write(json.dumps({"format": FORMAT, "version": VERSION, **header}, ensure_ascii=False)[:-1])
+            own = {key: value for key, value in header.items() if key != "interrupted"}  # a copied header may have it
+            self._file.write(json.dumps({"format": FORMAT, "version": VERSION, **own}, ensure_ascii=False)[:-1])
             self._end_of_header = self._file.tell()
             self._file.write(INTERRUPTED + "}\n")
             self._file.flush()
