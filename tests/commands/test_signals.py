@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import shutil
@@ -102,7 +103,7 @@ def test_a_signal_while_loading_leaves_nothing(tmp_path, number, after):
 )
 def test_a_signal_while_tracking_keeps_the_frames_so_far(tmp_path, number, frames):
     (tmp_path / "dog.tracked.mp4").write_text("older")
-    with started(tmp_path, "--overwrite", "--export", "mot") as process:
+    with started(tmp_path, "--overwrite", "--export", "mot", "--json") as process:
         wait_for(process, lambda: lines_written(tmp_path) > frames)
         process.send_signal(number)
         out, errors = process.communicate(timeout=300)
@@ -115,6 +116,8 @@ def test_a_signal_while_tracking_keeps_the_frames_so_far(tmp_path, number, frame
         f"vidseg: interrupted after {len(indices)} of {FRAMES} frames of dog.mp4; they are kept\n"
     )
     assert "Wrote dog.tracked.mp4\nWrote dog.tracks.jsonl\n" in out
+    summary = json.loads(out.splitlines()[-1])
+    assert summary["frames"] == len(indices) and summary["files"] == BOTH[1:] and len(summary["failures"]) == 1
 
 
 @pytest.mark.parametrize("number", ONE_FAST, ids=lambda number: number.name)

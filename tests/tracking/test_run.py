@@ -14,9 +14,10 @@ import supervision as sv
 import torch
 
 import vidseg
-from tests.support.clips import VARIABLE, make_clip
+from tests.support.clips import VARIABLE, make_clip, picture
 from vidseg.errors import InputError
 from vidseg.io.clip import Clip
+from vidseg.io.images import write_png
 from vidseg.prompts.object_prompt import prompts_from_arrays
 from vidseg.sam.propagator import Propagator
 from vidseg.tracking.iterator import Tracking
@@ -376,3 +377,17 @@ def test_a_run_that_is_dropped_closes_its_clip_at_once(demo, pale, monkeypatch):
         assert closed == [True]
     finally:
         gc.enable()
+
+
+# -- what is amiss with the clip -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("keyframe", "broken"), [(0, 6), (5, 7), (5, 2), (7, 6)])
+def test_images_that_are_left_out_are_named_wherever_the_keyframe_is(demo, tmp_path, keyframe, broken):
+    """Also where frames are read a second time, after the first reading has ended."""
+    for index in range(8):
+        write_png(tmp_path / f"{index}.png", picture(index))
+    (tmp_path / f"{broken}.png").write_bytes(b"")
+    run = demo.track(tmp_path, boxes=[[5, 5, 40, 40]], keyframe=keyframe)
+    assert [frame.index for frame in run] == [index for index in range(8) if index != broken]
+    assert run.warning is not None and f"1 of 8 images cannot be read and are left out ({broken}.png)" in run.warning

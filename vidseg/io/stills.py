@@ -54,8 +54,7 @@ class ImageFiles(Reader):
 
     def __init__(self, path: str, files: list[Path]):
         self._path, self._files, self._levels = path, files, measure_levels(files)
-        self._left_out: set[int] = set()  # numbers of files that could not be read, in whatever direction
-        first = next(self._images(range(len(files))), None)
+        first = next(self._images(range(len(files)), []), None)
         if first is None:
             read_image(files[0], self._levels)  # which says what is wrong
             raise InputError(f"{path}: none of its images can be read; copy or download them again")
@@ -67,24 +66,25 @@ class ImageFiles(Reader):
 
     def read(self, first: int, stop: float) -> Iterator[Frame]:
         """Frames with first <= pts < stop (ticks), in order. InputError for an image of another size."""
-        self._warn()
-        for number, image in self._images(range(max(0, first), int(min(stop, len(self._files))))):
-            self._warn()
+        numbers, left_out = range(max(0, first), int(min(stop, len(self._files)))), []
+        self._warn(left_out)
+        for number, image in self._images(numbers, left_out):
+            self._warn(left_out)
             yield self._frame(number, image)
-        self._warn()
+        self._warn(left_out)
 
     def read_back(self, first: int, before: Frame) -> Iterator[Frame]:
         """Frames before the given one, the latest first, down to `first` (ticks)."""
-        for number, image in self._images(range(before.pts - 1, first - 1, -1)):
+        for number, image in self._images(range(before.pts - 1, first - 1, -1), []):
             yield self._frame(number, image)
 
-    def _images(self, numbers: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
-        """(number, image) of the files that can be read; the others are noted as left out."""
+    def _images(self, numbers: Iterable[int], left_out: list[str]) -> Iterator[tuple[int, np.ndarray]]:
+        """(number, image) of the files that can be read; the names of the others are added to `left_out`."""
         for number in numbers:
             try:
                 image = read_image(self._files[number], self._levels)
             except InputError:
-                self._left_out.add(number)
+                left_out.append(self._files[number].name)
                 continue
             yield number, image
 
@@ -97,10 +97,9 @@ class ImageFiles(Reader):
             )
         return Frame(number, float(number * self.info.time_base), number, image, 1 / IMAGE_RATE)
 
-    def _warn(self) -> None:
+    def _warn(self, left_out: list[str]) -> None:
         levels = levels_warning(self._path, self._levels, self._files)
         lines = [levels] if levels else []
-        left_out = [self._files[number].name for number in sorted(self._left_out)]
         if left_out:
             names = ", ".join(left_out[:NAMED]) + (", …" if len(left_out) > NAMED else "")
             count = f"{len(left_out)} of {len(self._files)} images"

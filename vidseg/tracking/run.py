@@ -101,7 +101,8 @@ class ClipRun:
     @property
     def warning(self) -> str | None:
         """One line if the clip turned out to be damaged, or to have ended before a frame with prompts; else None."""
-        damage = self.clip.warning or self._damage
+        # The second reading only meets what lies before the keyframe: the longer line is of the whole clip.
+        damage = max(self._damage or "", self.clip.warning or "", key=len)
         lines = [damage] if damage else []
         unmet = self._forward.state.prompts if self._forward else self._prompts
         if unmet:
