@@ -158,11 +158,11 @@ vidseg.exporters.davis.write = slow
 )
 def test_the_second_signal_ends_at_once(tmp_path, number, older):
     first = """
-from vidseg.tracks.file import TracksWriter
-def endless_close(self):
+from vidseg.rendering.overlay import OverlayWriter
+def endless_close(self, *error):
     open("closing", "w").close()
     time.sleep(600)
-TracksWriter.close = endless_close
+OverlayWriter.__exit__ = endless_close  # the first file to be finished
 """
     if older:
         for name in BOTH[1:]:
