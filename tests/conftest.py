@@ -23,3 +23,13 @@ elif sys.dont_write_bytecode:
 def no_plain_progress(monkeypatch):
     """No lines on progress, which a slow machine would show and a fast one not; the tests of them have their own."""
     monkeypatch.setattr("vidseg.commands.progress.PLAIN_INTERVAL", 3600.0)
+
+
+@pytest.fixture(scope="module")
+def encoded_once():
+    """For modules that track the same clips again and again, and are not about the encoder."""
+    from tests.support.encoded import encode_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        encode_once(patch)
+        yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 
 import pytest
 import torch
@@ -16,15 +17,17 @@ from vidseg.sam.propagator import Propagator
 
 HEIGHT, WIDTH = 120, 200
 
+pytestmark = pytest.mark.usefixtures("encoded_once")
+
 
 @pytest.fixture(scope="module")
 def network():
     return lively_network(stock.SMALL, seed=4)
 
 
-@pytest.fixture
-def stopped(network, tmp_path):
-    """An engine after frame 8, its frames and its file. Objects are prompted on 0, 0 and 3, the first on 5 too."""
+@pytest.fixture(scope="module")
+def tracked(network):
+    """Frames, and an engine after frame 8. Objects are prompted on 0, 0 and 3, the first on 5 too."""
     frames, engine = moving_frames(network.image_size, 12), Propagator(network)
     prompts = {
         0: {1: Box((40, 30, 110, 90)), 7: Points(((150, 40),), (1,))},
@@ -36,6 +39,15 @@ def stopped(network, tmp_path):
         if t in prompts:
             engine.prompt(features, t, prompts[t])
         engine.step(features, t)
+    return frames, engine
+
+
+@pytest.fixture
+def stopped(network, tracked, tmp_path):
+    """An engine of a test's own after frame 8, its frames and its file."""
+    frames, tracked_engine = tracked
+    engine = Propagator(network)
+    engine._banks = deepcopy(tracked_engine._banks)
     engine.save(tmp_path / "banks.safetensors")
     return engine, frames, tmp_path / "banks.safetensors"
 

@@ -22,6 +22,8 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 HEIGHT, WIDTH, FRAMES = 120, 200, 24
 TOLERANCE = 1e-4
 
+pytestmark = pytest.mark.usefixtures("encoded_once")
+
 
 @pytest.fixture(scope="module")
 def pair():
@@ -83,7 +85,7 @@ def case(request, pair):
         }
         network, predictor = pair
         clicks = click(90, 60), Points(((100, 70), (20, 20)), (1, 0))
-        return Case(network, predictor, moving_frames(network.image_size, seed=1), HEIGHT, WIDTH, arrivals, clicks)
+        return Case(network, predictor, moving_frames(network.image_size), HEIGHT, WIDTH, arrivals, clicks)
     network = build_sam(stock.SMALL.parent)
     truth = [frame.detections for frame in islice(read_tracks(SAMPLES / "park.truth.jsonl"), FRAMES)]
     dog, _, other_dog, cat, ball = range(5)
@@ -191,22 +193,19 @@ def test_correction_on_a_tracked_frame_equals_stock(case, monkeypatch, as_condit
 def test_second_conditioning_frame_equals_stock(pair, monkeypatch):
     """A prompt on a frame the object has not been carried to makes that frame a conditioning frame."""
     network, predictor = pair
-    frames = moving_frames(network.image_size, seed=3)
+    frames, second = moving_frames(network.image_size), 10
+    prompts = {0: PROMPTS["box"], second: PROMPTS["mask"]}
     state = stock.start(predictor, frames, HEIGHT, WIDTH, monkeypatch)
-    stock.add_prompt(predictor, state, 0, 1, PROMPTS["box"])
-    stock.add_prompt(predictor, state, 10, 1, PROMPTS["mask"])
-    stock.propagate(predictor, state)
+    stock.add_prompt(predictor, state, 0, 1, prompts[0])
+    stock.propagate(predictor, state, max_frame_num_to_track=second - 1)
+    stock.add_prompt(predictor, state, second, 1, prompts[second])
+    stock.propagate(predictor, state, start_frame_idx=second)
     engine = Propagator(network)
     for t in range(FRAMES):
         features = engine.embed_tensor(frames[t : t + 1], HEIGHT, WIDTH)
-        prompts = {0: PROMPTS["box"], 10: PROMPTS["mask"]}
-        if t in prompts:
-            engine.prompt(features, t, {1: prompts[t]})
-        else:
-            engine.step(features, t)
-        if t < 10:  # the stock predictor knows of frame 10 from the start, a stream cannot
-            continue
-        assert set(engine.banks[1].conditioning) == {0, 10}
+        ours = engine.prompt(features, t, {1: prompts[t]}) if t in prompts else engine.step(features, t)
+        assert_same(ours, 0, stock.result(state, 1, t), f"frame {t}")
+    assert set(engine.banks[1].conditioning) == set(prompts)
     assert set(engine.banks[1].recent) == {20, 21, 22, 23}
 
 

@@ -7,6 +7,11 @@ from tests.support.sprites import IDS, SAMPLES
 from vidseg.io.clip import Clip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def each_image_is_encoded_once(encoded_once):
+    """However many tests of the tracker there are for a clip."""
+
+
 @pytest.fixture(scope="module")
 def demo():
     return vidseg.load("demo", device="cpu")

@@ -25,7 +25,6 @@ from tests.support.sprites import (
 )
 from vidseg.io.clip import Frame
 from vidseg.sam.frame import FrameMasks
-from vidseg.sam.propagator import Propagator
 from vidseg.tracking import backfill
 from vidseg.tracking.options import THRESHOLDS, TrackOptions
 from vidseg.tracking.pass_state import begin_pass
@@ -113,28 +112,12 @@ class Scripted:
         )
 
 
-@pytest.fixture(scope="module")
-def encoded():
-    """What the image encoder makes of the shelf's frames, which many tests track: each is encoded once."""
-    kept, embed = {}, Propagator.embed
-
-    def remembered(self, image):
-        key = image.tobytes()
-        if key not in kept:
-            kept[key] = embed(self, image)
-        return kept[key]
-
-    return remembered
-
-
 @pytest.fixture
-def scripted(demo, shelf, encoded, monkeypatch):
+def scripted(demo, shelf, monkeypatch):
     """Track the shelf with a detector that finds, on each look, sprites by {name: score}.
 
     {name: (label, score)}, or a list of such pairs, for other labels than the sprite's name.
     """
-    monkeypatch.setattr(Propagator, "embed", encoded)
-
     def start(*looks, count=20, **options):
         def detections(look):
             for name, what in look.items():
