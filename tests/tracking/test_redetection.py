@@ -118,6 +118,7 @@ def scripted(demo, shelf, monkeypatch):
 
     {name: (label, score)}, or a list of such pairs, for other labels than the sprite's name.
     """
+
     def start(*looks, count=20, **options):
         def detections(look):
             for name, what in look.items():
