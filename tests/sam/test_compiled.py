@@ -95,11 +95,10 @@ def test_real_kernels_give_the_same_masks(tmp_path):
 
 
 @needs_compiler
+@pytest.mark.slow  # as above; test_fast_start holds that the command's quick start does not keep torch from compiling
 def test_command_compiles_what_it_runs(tmp_path):
-    """Its quick start leaves torch's compiler out of what it imports: that must not stand in the way.
-
-    The encoder alone, for the bank does not fill: the step takes as long again to compile.
-    """
+    """The encoder alone, for the bank does not fill: the step takes as long again to compile."""
+    own_cache = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "kernels")}
     tracks = []
     for option in ((), ("--compile",)):
         path = tmp_path / f"tracks{len(option)}.jsonl"
@@ -123,7 +122,12 @@ def test_command_compiles_what_it_runs(tmp_path):
         ]
         code = "from vidseg.commands.main import main; main()"
         done = subprocess.run(
-            [sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=ROOT, check=False
+            [sys.executable, "-c", code, *command],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=own_cache,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         tracks.append([json.loads(line) for line in path.read_text().splitlines()])
