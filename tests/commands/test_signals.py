@@ -14,13 +14,16 @@ import termios
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
 import vidseg
 from tests.support.clips import make_clip, noise
+from tests.support.processes import Forked
 from vidseg.io.clip import Clip
 
+ROOT = Path(__file__).parents[2]
 FRAMES = 400
 DEMO = ("--model", "demo", "--device", "cpu")
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -30,14 +33,7 @@ OTHER_OUTPUTS = [
     pytest.param(options, lines, marks=pytest.mark.slow)
     for options, lines in ((("--no-video",), 1), (("--output", "results"), 20))
 ]
-# Reacts to Ctrl-C even if the tests run in the background, where it is ignored.
-PROGRAM = """
-import os, signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)
-{first}
-from vidseg.commands.main import main
-main()
-"""
+ANEW = "import sys; from tests.support.processes import run; run(sys.argv[2:], sys.argv[1])"
 BOTH = ["dog.mp4", "dog.tracked.mp4", "dog.tracks.jsonl"]
 
 
@@ -53,11 +49,20 @@ def files(folder: Path) -> list[str]:
 
 @contextmanager
 def started(folder: Path, *options: str, first: str = "", **how):
-    """`vidseg track dog.mp4` in a folder; `first` is Python that the process runs before."""
+    """`vidseg track dog.mp4` in a folder, in a process of its own.
+
+    Args:
+        folder: gets the clip.
+        options: of the command.
+        first: Python that the process runs before.
+        how: for `subprocess.Popen`. If there is any the process is not forked, but imports everything itself.
+    """
     shutil.copy(started.clip, folder / "dog.mp4")
-    command = [sys.executable, "-c", PROGRAM.format(first=first), "track", "dog.mp4", "--box", "5,5,40,40"]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([*command, *DEMO, *options], cwd=folder, **{**streams, **how})
+    command = ["track", "dog.mp4", "--box", "5,5,40,40", *DEMO, *options]
+    if how:
+        process = subprocess.Popen([sys.executable, "-c", ANEW, folder, *command], cwd=ROOT, text=True, **how)
+    else:
+        process = Forked(command, folder, first, Path(mkdtemp(dir=folder.parent)))
     try:
         yield process
     finally:
@@ -87,7 +92,7 @@ def lines_written(folder: Path) -> int:
 @pytest.mark.parametrize("after", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_while_loading_leaves_nothing(tmp_path, number, after):
-    with started(tmp_path) as process:
+    with started(tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         wait_for(process, lambda: handles(process))
         time.sleep(after)
         process.send_signal(number)
