@@ -175,6 +175,7 @@ def write_frames(
         try:
             with model_lock.hold():
                 for frame in run:
+                    job.check()  # frames that waited for the detector come out at once
                     if frame.index < change.begin:
                         continue  # a correction may have to read earlier ones
                     merged = merge(frame, earlier.at(frame.index), change)
