@@ -11,9 +11,10 @@ from tests.web.test_app import CAT
 from vidseg.tracks.file import record_of
 from vidseg.tracks.frame import TrackedFrame
 from vidseg.tracks.records import parse_record
+from vidseg.web.jobs import Job
 from vidseg.web.merging import Change, Earlier, merge
 
-FRAMES = 4
+FRAMES = 3
 BALL = {"id": 2, "label": "ball", "box": [60, 290, 110, 340]}
 
 
@@ -56,11 +57,26 @@ def test_words_add_up(client, visitor, track):
 
 def test_a_correction_leaves_other_objects_alone(track):
     first, _ = track(prompts={"0": [CAT | {"id": 1}], "2": [BALL]})
-    assert [set(frame) for frame in first] == [{1}, {1}, {1, 2}, {1, 2}]
+    assert [set(frame) for frame in first] == [{1}, {1}, {1, 2}]
     later, end = track(from_frame=1, prompts={"1": [{"id": 1, "box": [60, 150, 130, 250]}]})
     assert end["detail"] == f"2 objects in {FRAMES} frames: cat 1, ball 2"
     assert [frame.get(2) for frame in later] == [frame.get(2) for frame in first[1:]]
     assert later[0][1]["label"] == "cat" and later[0][1] != first[1][1]
+
+
+def test_a_cancelled_run_goes_on(track, monkeypatch):
+    def add_one_frame(job, record):
+        told(job, record)
+        job.cancel()
+
+    told = Job.add_frame
+    with monkeypatch.context() as impatient:
+        impatient.setattr(Job, "add_frame", add_one_frame)
+        begun, end = track(prompts={"0": [CAT]})
+    assert end["state"] == "cancelled" and len(begun) == 1
+    whole, end = track()
+    assert end["detail"] == f"1 object in {FRAMES} frames: cat 4"
+    assert [set(frame) for frame in whole] == [{4}] * FRAMES and whole[:1] == begun
 
 
 def frame(index: int = 0, **columns) -> TrackedFrame:

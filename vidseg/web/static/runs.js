@@ -78,10 +78,8 @@ async function follow(media, job, run) {
   }
   if (end.state === "done") {
     if (state.tracked) state.count = state.tracked[1] + 1;
-    if (run.from === null) {
-      state.complete = true;
-      haveLooked(run.words, run.lowest);
-    }
+    state.complete = true;
+    if (run.from === null) haveLooked(run.words, run.lowest);
   }
   markUsed(run, end.state === "done" ? Infinity : last ?? -1);
   if (end.state === "cancelled") say(`Cancelled; ${end.done === 1 ? "1 frame was" : `${end.done} frames were`} tracked.${before.tracked && !run.anew ? " The others are as before." : ""}`, "warn");
