@@ -73,7 +73,7 @@ def states(page: Page, address: str) -> Iterator[str]:
     yield "tracking"
     page.wait_for_selector("#track:not([hidden])", timeout=180_000)
     page.eval_on_selector("#scrub", "node => { node.value = 46; node.dispatchEvent(new Event('input')) }")
-    page.wait_for_function("document.querySelector('#place').textContent.startsWith('frame 46 ')")
+    page.wait_for_function("document.querySelector('#place').textContent.startsWith('frame 47 ')")
     page.evaluate("document.activeElement.blur()")
     yield "tracked"
 

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import vidseg
 from vidseg.io.clip import Clip
 from vidseg.web.app import create_app
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 with warnings.catch_warnings():
@@ -73,6 +75,19 @@ def beginning_of_park(frames: int) -> bytes:
     return packed.getvalue()
 
 
+def cut(content: bytes, frames: int) -> bytes:
+    """An MP4 without its first frames: the file still has them, and says that they are not shown."""
+    packed = io.BytesIO()
+    with av.open(io.BytesIO(content)) as source, av.open(packed, "w", format="mp4") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.pts is not None and packet.dts is not None and packet.time_base is not None:
+                shift = round(frames / 24 / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, stream
+                target.mux(packet)
+    return packed.getvalue()
+
+
 @pytest.fixture(scope="session")
 def live(model):
     """Address of a server on a port of its own."""
@@ -97,3 +112,26 @@ def live(model):
     server.should_exit = True
     thread.join()
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, live):
+    with browser.new_context(bypass_csp=True) as context:
+        page, errors = context.new_page(), []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(live)
+        page.wait_for_selector("#samples button")
+        yield page
+        assert not errors

@@ -1,108 +1,13 @@
 """The page in a browser: what is painted on its canvas, and what it hands out, against the truth of the samples."""
 
-import base64
 import json
-import shutil
-from pathlib import Path
 
-import cv2
 import numpy as np
-import pytest
 
-from tests.web.conftest import beginning_of_park
+from tests.web.browsing import click, download, find, ids, iou, middle, open_park, painted, show, take, track
 from tests.web.test_app import truth, until
 from vidseg.tracks.rle import decode_mask
 from vidseg.web.jobs import Job
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser, live):
-    with browser.new_context(bypass_csp=True) as context:
-        page, errors = context.new_page(), []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(live)
-        page.wait_for_selector("#samples button")
-        yield page
-        assert not errors
-
-
-def take(page, name: str) -> None:
-    page.click(f'[data-sample="{name}"]')
-    page.wait_for_selector("#work:not([hidden])")
-    page.wait_for_function("document.querySelector('#text').value !== ''")
-
-
-def find(page, text: str) -> None:
-    page.fill("#text", text)
-    page.press("#text", "Enter")
-    page.wait_for_function("/^(Found|Nothing)/.test(document.querySelector('#status').textContent)")
-
-
-def painted(page, number: int) -> np.ndarray:
-    """H×W bool: where the canvas has the colour of an object, apart from what its alpha makes of it."""
-    width, height, data, colour = page.evaluate(
-        """number => {
-        const c = document.querySelector('#masks'), code = vidseg.state.info.palette[number % 12];
-        const raw = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-        return [c.width, c.height, btoa(Array.from(raw, (one) => String.fromCharCode(one)).join('')), code];
-    }""",
-        number,
-    )
-    rgba = np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4).astype(int)
-    target = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return (np.abs(rgba[..., :3] - target).max(-1) < 4) & (rgba[..., 3] > 0)
-
-
-def ids(page) -> dict[str, int]:
-    """Id of the first object of each name in the list."""
-    rows = page.eval_on_selector_all(
-        "#objects li", "rows => rows.map(row => [row.querySelector('input').value, +row.dataset.id])"
-    )
-    return dict(reversed(rows))
-
-
-def iou(one: np.ndarray, other: np.ndarray) -> float:
-    return (one & other).sum() / (one | other).sum()
-
-
-def click(page, x: float, y: float, **how) -> None:
-    """At a pixel of the picture."""
-    before = page.evaluate("performance.now()")
-    page.eval_on_selector("#status", "node => { node.textContent = '' }")
-    box = page.locator("#masks").bounding_box()
-    width, height = page.evaluate("[document.querySelector('#masks').width, document.querySelector('#masks').height]")
-    page.locator("#masks").click(
-        position={"x": (x + 0.5) * box["width"] / width, "y": (y + 0.5) * box["height"] / height}, **how
-    )
-    page.wait_for_function("document.querySelector('#status').textContent !== ''")
-    assert page.evaluate("performance.now()") > before
-
-
-def middle(mask: np.ndarray) -> tuple[int, int]:
-    """x, y of the pixel that is deepest inside."""
-    depth = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    y, x = np.unravel_index(depth.argmax(), depth.shape)
-    return int(x), int(y)
-
-
-def download(page, kind: str) -> Path:
-    page.select_option("#download-kind", kind)
-    with page.expect_download() as coming:
-        page.click("#download")
-    return Path(coming.value.path())
 
 
 def test_threshold(page):
@@ -110,7 +15,7 @@ def test_threshold(page):
     assert page.input_value("#box-threshold") == "0.35" and page.inner_text("#search output") == "0.35"
     find(page, "car")
     assert page.inner_text("#status") == (
-        "Nothing found: the best score was 0.32. Lower the threshold, or try another word."
+        "Nothing found for “car”: the best score was 0.32. Lower the threshold, or try another word."
     )
     page.fill("#box-threshold", "0.2")
     assert page.inner_text("#search output") == "0.20"
@@ -184,13 +89,10 @@ def test_the_keyboard_alone(page):
 
 
 def test_a_clip_found_tracked_corrected_and_taken_away(page):
-    page.set_input_files("#file", {"name": "park.mp4", "mimeType": "video/mp4", "buffer": beginning_of_park(60)})
-    page.wait_for_selector("#work:not([hidden])")
+    open_park(page, 60)
     find(page, "dog. cat")
     assert "cat" in ids(page)
-    page.click("#track")
-    page.wait_for_selector("#cancel:not([hidden])")
-    page.wait_for_selector("#track:not([hidden])", timeout=180_000)
+    track(page)
     assert page.evaluate("vidseg.state.frames.size") == 60
     show(page, 40)
     cat = ids(page)["cat"]
@@ -209,10 +111,8 @@ def test_a_clip_found_tracked_corrected_and_taken_away(page):
     added = page.evaluate("vidseg.state.chosen")
     page.fill(f'#objects li[data-id="{added}"] input', "toy")
     page.keyboard.press("Tab")
-    assert page.inner_text("#track") == "Track from frame 40"
-    page.click("#track")
-    page.wait_for_selector("#cancel:not([hidden])")
-    page.wait_for_selector("#track:not([hidden])", timeout=180_000)
+    assert page.inner_text("#track") == "Track from frame 41"
+    track(page)
     show(page, 55)
     assert iou(painted(page, added), truth("park", 55)["ball"][0]) > 0.5
 
@@ -221,11 +121,6 @@ def test_a_clip_found_tracked_corrected_and_taken_away(page):
     by_id = {one["id"]: one for one in lines[40]["objects"]}
     assert by_id[added]["label"] == "toy" and iou(decode_mask(by_id[added]["mask"]), ball) > 0.6
     assert iou(decode_mask(by_id[cat]["mask"]), truth("park", 40)["cat"][0]) > 0.7
-
-
-def show(page, index: int) -> None:
-    page.eval_on_selector("#scrub", f"node => {{ node.value = {index}; node.dispatchEvent(new Event('input')) }}")
-    page.wait_for_function(f"document.querySelector('#place').textContent.startsWith('frame {index} ')")
 
 
 def test_a_bad_file(page):

@@ -12,6 +12,7 @@ import pytest
 from fastapi import HTTPException, Request
 from PIL import Image
 
+from tests.web.conftest import beginning_of_park, cut
 from vidseg.web import limits
 from vidseg.web.uploads import receive
 
@@ -142,6 +143,15 @@ def test_recordings_that_do_not_say_how_long_they_are(client, visitor, monkeypat
     assert media["frame_count"] == 30 and abs(media["duration"] - 1.2) < 0.1
     monkeypatch.setattr(limits, "SECONDS", 1)
     assert client.post(f"{visitor}/media?name=me.webm", content=recording(30)).status_code == 413
+
+
+def test_what_was_cut_off_a_clip_does_not_count(client, visitor):
+    """The header counts all frames that are in the file."""
+    clip = cut(beginning_of_park(20), 6)
+    media = client.post(f"{visitor}/media?name=a.mp4", content=clip).json()
+    assert media["frame_count"] == 14
+    codes = [client.get(f"{visitor}/media/{media['media']}/frames/{index}").status_code for index in (0, 13, 14)]
+    assert codes == [200, 200, 416]
 
 
 def test_uploads_at_the_same_time_share_the_bounds(client, visitor, monkeypatch):

@@ -33,6 +33,7 @@ class Job:
         state: "queued", "running", "done", "failed" or "cancelled".
         status: what is under way before the first frame comes out.
         detail: what was found, or what went wrong; None: nothing to say.
+        notes: what is worth saying beside what was found; part of the detail.
         done: how many frames are done.
         total: of how many; None if unknown.
         events: the file of frames, one JSON object a line.
@@ -44,6 +45,7 @@ class Job:
         self.id, self.kind, self.folder = secrets.token_urlsafe(12), kind, folder
         self.state, self.status = "queued", ""
         self.detail: str | None = None
+        self.notes: list[str] = []
         self.done = 0
         self.total: int | None = None
         self.events = folder / "events.jsonl"
@@ -117,5 +119,6 @@ class Job:
             "seconds_left": None if left is None else round(max(0.0, left), 1),
             "doing": self.status,
             "detail": self.detail,
+            "notes": self.notes,
             "file": self.name if self.file else None,
         }

@@ -12,7 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 
 import vidseg
-from vidseg.detection.base import best_score
+from vidseg.detection.base import best_score, best_scores
+from vidseg.detection.phrases import parse_phrases
 from vidseg.exporters.formats import FORMATS
 from vidseg.io.codecs import codecs_of
 from vidseg.rendering.options import DEFAULT_STYLES, STYLES
@@ -214,20 +215,23 @@ def segment(media: File, wanted: schemas.SegmentRequest, request: Request) -> sc
     prompts = [one.model_dump(exclude_none=True) for one in wanted.prompts]
     read_frame(media, wanted.frame)  # before the model is held, as this needs none
 
-    def answer() -> tuple[TrackedFrame, float, float]:
+    def answer() -> tuple[TrackedFrame, float]:
         with server.model_lock.hold(), media.errors():
             began = time.perf_counter()
             photo = server.embedded(media, wanted.frame)
             frame = photo.segment(wanted.text or None, prompts=prompts, box_threshold=wanted.box_threshold)
-            return frame, best_score(frame.detections) if wanted.text else 0.0, time.perf_counter() - began
+            return frame, time.perf_counter() - began
 
-    found, best, seconds = server.segment_pool.submit(answer).result()
+    found, seconds = server.segment_pool.submit(answer).result()
+    best = best_score(found.detections) if wanted.text else 0.0
+    phrases = parse_phrases(wanted.text) if wanted.text else []
     objects, prompted = record_of(found)["objects"], {one["id"] for one in prompts}
     free = (number for number in range(wanted.first_id, 10**9) if number not in prompted)
     for one in objects:
         if one["id"] not in prompted:
             one["id"] = next(free)
-    return schemas.SegmentAnswer(objects=objects, best_score=best, seconds=seconds)
+    scores = dict(zip(phrases, best_scores(found.detections, phrases)))
+    return schemas.SegmentAnswer(objects=objects, best_score=best, best_scores=scores, seconds=seconds)
 
 
 @router.post(

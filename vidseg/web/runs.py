@@ -1,10 +1,9 @@
-"""Tracking a visitor's clip: a whole run, or a correction that resumes from a frame."""
+"""Tracking a visitor's clip: a first run, or one that adds to what is there or corrects it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException
@@ -12,9 +11,9 @@ from fastapi import HTTPException
 from vidseg.detection.phrases import parse_phrases
 from vidseg.errors import InputError
 from vidseg.tracks.file import TracksWriter, header_of, read_tracks, record_of
-from vidseg.tracks.records import FrameRecord
 from vidseg.web.fair_lock import FairLock
 from vidseg.web.jobs import Cancelled, Job
+from vidseg.web.merging import Change, Earlier, merge
 from vidseg.web.schemas import TrackRequest
 from vidseg.web.sessions import Media
 
@@ -29,17 +28,30 @@ PromptsByFrame = dict[int, list[dict[str, Any]]]
 
 @dataclass(frozen=True, kw_only=True)
 class ResumePoint:
-    """Where a correction resumes.
+    """Where a run resumes that adds to an earlier one.
 
     Attributes:
         time: where reading begins, in seconds after the clip's first frame.
-        prompts: the objects there, and the corrections, by frame number.
-        reserved_ids: ids that no new object gets, since earlier ones had them.
+        prompts: the objects of the earlier run, and those of the request, by frame number.
+        known: ids of all objects of the earlier run.
     """
 
     time: float
     prompts: PromptsByFrame
-    reserved_ids: frozenset[int]
+    known: frozenset[int]
+
+
+@dataclass
+class Written:
+    """What is in a tracks file.
+
+    Attributes:
+        frames: how many.
+        labels: of its objects, by id.
+    """
+
+    frames: int = 0
+    labels: dict[int, str] = field(default_factory=dict)
 
 
 def check_request(media: Media, request: TrackRequest) -> None:
@@ -50,10 +62,12 @@ def check_request(media: Media, request: TrackRequest) -> None:
         raise HTTPException(422, "this is an image; segment it instead")
     if media.tracking is not None and not media.tracking.ended:
         raise HTTPException(409, "this clip is being tracked already; wait, or cancel that first")
+    if request.anew and request.from_frame is not None:
+        raise HTTPException(422, "a run that begins anew begins with the first frame; leave from_frame out")
     if request.from_frame is not None and not media.tracks.exists():
         raise HTTPException(409, "this clip has not been tracked; track it before you correct it")
     prompts = [(int(index), one) for index, some in request.prompts.items() for one in some]
-    if not request.text and not prompts and request.from_frame is None:
+    if not request.text and not prompts and (request.anew or not media.tracks.exists()):
         raise HTTPException(422, "what should be tracked? give a text, or point at something")
     if request.text:
         parse_phrases(request.text)
@@ -68,23 +82,35 @@ def check_request(media: Media, request: TrackRequest) -> None:
 
 
 def track(media: Media, job: Job, model: Model, model_lock: FairLock, request: TrackRequest) -> None:
-    """Track a clip into its tracks file.
+    """Track a clip into its tracks file; what an earlier run has found stays in it.
 
     Raises:
-        Cancelled: the job has been cancelled. The frames made until then are kept; if there are none, so is the earlier
-            file.
+        Cancelled: the job has been cancelled. The frames made until then are kept, and after them those of the earlier
+            run.
         VidsegError: the run has failed; the earlier file is kept.
     """
     prompts: PromptsByFrame = {
         int(index): [one.model_dump(exclude_none=True) for one in some] for index, some in request.prompts.items()
     }
     phrases = parse_phrases(request.text) if request.text else []
-    resume = None
-    if request.from_frame is not None:
+    adds = media.tracks.exists() and not request.anew
+    begin = request.from_frame or 0
+    resume = ResumePoint(time=0.0, prompts=prompts, known=frozenset())
+    if adds:
         resume = resume_from(media, request.from_frame, prompts, frozenset(request.without))
+    if not resume.prompts and not phrases:
+        raise InputError(
+            f"no object is near frame {begin}, so there is nothing to resume; point at one, or track the whole clip"
+        )
+    change = Change(
+        begin=begin,
+        known=resume.known,
+        prompted=first_frames(prompts),
+        ended=frozenset(request.without),
+    )
     info = media.clip.info
     # What is only named must be found first, so there is no total if the clip does not say how many frames it has.
-    job.total = info.frame_count and max(1, info.frame_count - (request.from_frame or 0))
+    job.total = info.frame_count and max(1, info.frame_count - begin)
     run: Tracking | None = None
 
     def on_frame() -> None:
@@ -96,25 +122,27 @@ def track(media: Media, job: Job, model: Model, model_lock: FairLock, request: T
         run = model.track(
             media.clip,
             phrases or None,
-            prompts={**(resume.prompts if resume else prompts)},
-            start=resume.time if resume else None,
-            reserved=resume.reserved_ids if resume else (),
+            prompts={**resume.prompts},
+            start=resume.time or None,
+            reserved=resume.known | change.ended,
             between=on_frame,
             box_threshold=request.box_threshold,
         )
-        header = header_of(media.name, info.width, info.height, info.frame_rate, info.time_base, phrases, model.names)
-        cancelled = write_frames(media, job, run, header, model_lock, request.from_frame)
-        media.phrases = phrases
+        asked = list(dict.fromkeys([*media.phrases, *phrases])) if adds else phrases
+        header = header_of(media.name, info.width, info.height, info.frame_rate, info.time_base, asked, model.names)
+        written, cancelled = write_frames(media, job, run, header, model_lock, change, adds)
+        media.phrases = asked
     if cancelled is not None:
         raise cancelled
     job.total = job.done
-    job.detail = summary(run, phrases, job.done)
+    job.notes = notes(run, written)
+    job.detail = "; ".join([summary(run, written), *job.notes])
 
 
 def write_frames(
-    media: Media, job: Job, run: Tracking, header: dict[str, Any], model_lock: FairLock, from_frame: int | None
-) -> Cancelled | None:
-    """Write the frames of a run after those that stay, and tell the job of each.
+    media: Media, job: Job, run: Tracking, header: dict[str, Any], model_lock: FairLock, change: Change, adds: bool
+) -> tuple[Written, Cancelled | None]:
+    """Write the frames of a run, merged with those of the earlier one, and tell the job of each.
 
     Args:
         media: the clip; its tracks file is replaced at the end.
@@ -122,113 +150,111 @@ def write_frames(
         run: not yet begun.
         header: of the tracks file.
         model_lock: held while the run goes on.
-        from_frame: number of the first frame that is written anew; None: all are.
+        change: what the run may change.
+        adds: whether the frames of the earlier run stay, apart from what changes.
 
     Returns:
-        What ended the run early after frames had been made, or None.
+        What is in the file, and what ended the run early after frames had been made, or None.
 
     Raises:
         Cancelled: before any frame had been made; the earlier file is kept.
     """
+    written, cancelled = Written(), None
+    earlier = Earlier(read_tracks(media.tracks).records() if adds else iter(()))
+
     with TracksWriter(media.tracks, header) as writer, closing(run):
-        for frame in frames_before(media, from_frame):
+
+        def write(frame: TrackedFrame) -> None:
             writer.write(frame)
-        made = 0
+            written.frames += 1
+            found: Any = frame.detections
+            written.labels |= zip(found.tracker_id.tolist(), found.data["class_name"].tolist())
+
+        for record in earlier.up_to(change.begin - 1):
+            write(record.decode())
         try:
             with model_lock.hold():
                 for frame in run:
-                    if frame.index < (from_frame or 0):
+                    job.check()  # frames that waited for the detector come out at once
+                    if frame.index < change.begin:
                         continue  # a correction may have to read earlier ones
-                    writer.write(frame)
-                    job.add_frame(record_of(frame))
-                    made += 1
-                    job.done = made
+                    merged = merge(frame, earlier.at(frame.index), change)
+                    write(merged)
+                    job.add_frame(record_of(merged))
+                    job.done += 1
         except Cancelled as error:
-            if not made:
+            if not job.done:
                 raise
-            return error
-    return None
+            cancelled = error
+        for record in earlier.up_to(float("inf")):
+            write(record.decode())
+    return written, cancelled
 
 
-def summary(run: Tracking, phrases: list[str], made: int) -> str:
-    """One line on what a run has found."""
-    names = [f"{label} {number}" for number, label in sorted(run.labels.items()) if run.seen[number]]
+def summary(run: Tracking, written: Written) -> str:
+    """One line on what is in the whole clip now."""
+    names = [f"{label} {number}" for number, label in sorted(written.labels.items())]
     if not names:
-        best = f" (best score {run.best_score:.2f}, see the threshold)" if phrases else ""
-        return f"nothing was found in {made} frames{best}"
-    line = f"{len(names)} object{'s' * (len(names) > 1)} in {made} frames: {', '.join(names)}"
-    return line if run.warning is None else f"{line}; {run.warning}"
+        best = f" (best score {run.best_score:.2f}, see the threshold)" if run.best_scores else ""
+        return f"nothing was found in {written.frames} frames{best}"
+    return f"{len(names)} object{'s' * (len(names) > 1)} in {written.frames} frames: {', '.join(names)}"
 
 
-def frames_before(media: Media, frame: int | None) -> Iterator[TrackedFrame]:
-    """The frames that an earlier run tracked before a frame; None: no frames."""
-    if frame is None:
-        return
-    for tracked in read_tracks(media.tracks):
-        if tracked.index >= frame:
-            return
-        yield tracked
+def notes(run: Tracking, written: Written) -> list[str]:
+    """What else there is to say: of phrases that found nothing where others did, and of the clip."""
+    found = set(written.labels.values())
+    lines = [
+        f"nothing was found for {phrase!r}: its best score is {score:.2f}; lower the threshold, or try another word"
+        for phrase, score in run.best_scores.items()
+        if found and phrase not in found
+    ]
+    return lines if run.warning is None else [*lines, run.warning]
 
 
-def resume_from(media: Media, frame: int, corrections: PromptsByFrame, without: frozenset[int]) -> ResumePoint:
-    """All objects as an earlier run has them on a frame, with corrections.
+def first_frames(prompts: PromptsByFrame) -> dict[int, int]:
+    """Number of the first frame with a prompt, by id."""
+    return {one["id"]: index for index in sorted(prompts, reverse=True) for one in prompts[index]}
 
-    An object that is hidden on the frame and was seen not long before is prompted where it was last seen, and reading
-    begins there, so that it keeps its id. All others are then followed from there as well, or the detector would take
-    them for new ones.
+
+def resume_from(
+    media: Media, from_frame: int | None, requested: PromptsByFrame, without: frozenset[int]
+) -> ResumePoint:
+    """Prompts for all objects of an earlier run, so that no object of it is taken for a new one.
+
+    Each is prompted where it is first seen. If a correction begins at a frame, what lies before is left out; but an
+    object that is hidden there and was seen not long before is prompted where it was last seen, and reading begins
+    there, so that it keeps its id.
 
     Args:
         media: the clip.
-        frame: number of the frame.
-        corrections: prompts by frame number. Those on `frame` get the labels that the objects have.
-        without: ids of objects that end there.
+        from_frame: number of the frame where a correction begins; None: the whole clip is read.
+        requested: prompts by frame number. Those without a label get the label that their object has.
+        without: ids of objects that end there. They are followed, too, or they would be found again.
 
     Raises:
-        InputError: the frame has not been tracked, or there is no object near it.
+        InputError: the frame has not been tracked.
     """
-    last_seen: dict[int, tuple[int, float]] = {}  # number and time of the last frame on which each object is seen
+    frame = from_frame or 0
+    last_seen: dict[int, tuple[int, float]] = {}  # number and time of the last frame up to there that shows each object
+    labels: dict[int, str] = {}
     now, time = -1, 0.0
-    for record in records_until(media, frame):
-        now, time = record.index, record.time
-        last_seen |= {one.id: (now, time) for one in record.objects if one.id not in without}
-    if now != frame:
-        raise InputError(f"frame {frame} has not been tracked yet; correct a frame that has been")
-    first, start = min((seen for seen in last_seen.values() if time - seen[1] <= REACH), default=(frame, time))
-    prompts = {index: list(some) for index, some in corrections.items()}
-    corrected = {one["id"]: one for one in corrections.get(frame, ())}
-    prompted: set[int] = set()
-    for record in records_until(media, frame):
-        for one in record.objects if record.index >= first else ():
-            number = one.id
-            if number in without:
-                continue
-            if number in corrected:
-                corrected[number].setdefault("label", one.label)
-            # Once where it comes first, and again on the frame itself, where a correction takes the place of its mask.
-            is_due = number not in corrected if record.index == frame else number not in prompted
-            if is_due:
-                known = {"id": number, "label": one.label, "mask": one.code()}
-                prompts.setdefault(record.index, []).append(known)
-                prompted.add(number)
-    if not prompts:
-        raise InputError(
-            f"no object is near frame {frame}, so there is nothing to resume; point at one, or track the whole clip"
-        )
-    return ResumePoint(
-        time=max(0.0, start - media.clip.first_time),
-        prompts=prompts,
-        reserved_ids=tracked_ids(media) | without,
-    )
-
-
-def tracked_ids(media: Media) -> frozenset[int]:
-    """Ids of all objects of the earlier run."""
-    return frozenset(one.id for record in read_tracks(media.tracks).records() for one in record.objects)
-
-
-def records_until(media: Media, last: int) -> Iterator[FrameRecord]:
-    """The records of the tracks file up to and with a frame."""
     for record in read_tracks(media.tracks).records():
-        if record.index > last:
-            return
-        yield record
+        labels |= {one.id: one.label for one in record.objects}
+        if record.index <= frame:
+            now, time = record.index, record.time
+            last_seen |= {one.id: (now, time) for one in record.objects}
+    if from_frame is not None and now != frame:
+        raise InputError(f"frame {frame} has not been tracked yet; correct a frame that has been")
+    near = [seen for number, seen in last_seen.items() if time - seen[1] <= REACH and number not in without]
+    first, start = min(near, default=(frame, time))
+    prompts = {index: [{"label": labels.get(one["id"]), **one} for one in some] for index, some in requested.items()}
+    corrected, prompted = first_frames(requested), set[int]()
+    for record in read_tracks(media.tracks).records():
+        for one in record.objects if record.index >= first else ():
+            # Once where it comes first, and again on the frame itself; a correction takes the place of its mask.
+            is_due = one.id not in prompted or record.index == frame
+            if is_due and record.index < corrected.get(one.id, record.index + 1):
+                known = {"id": one.id, "label": one.label, "mask": one.code()}
+                prompts.setdefault(record.index, []).append(known)
+                prompted.add(one.id)
+    return ResumePoint(time=max(0.0, start - media.clip.first_time), prompts=prompts, known=frozenset(labels))

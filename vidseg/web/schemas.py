@@ -79,24 +79,32 @@ class SegmentRequest(Strict):
 
 
 class SegmentAnswer(BaseModel):
-    """best_score: of the detector, also below its threshold. seconds: how long the model worked."""
+    """best_score: of the detector, also below its threshold. best_scores: the same for each phrase of the text.
+
+    seconds: how long the model worked.
+    """
 
     objects: list[Object]
     best_score: float
+    best_scores: dict[str, float] = {}
     seconds: float
 
 
 class TrackRequest(Strict):
-    """What to follow through a clip."""
+    """What to follow through a clip. What was tracked in it before stays, apart from objects with new prompts."""
 
     text: Text | None = None
     prompts: Annotated[dict[Annotated[str, Field(pattern=r"^[0-9]{1,7}$")], list[Prompt]], Field(max_length=200)] = (
         Field(default={}, description="By number of the frame.")
     )
     from_frame: (
-        Annotated[int, Field(ge=0, description="Keep what was tracked before this frame, and resume there.")] | None
+        Annotated[int, Field(ge=0, description="Change nothing before this frame, which must have been tracked.")]
+        | None
     ) = None
-    without: Annotated[list[Id], Field(max_length=10_000, description="With from_frame: objects that end there.")] = []
+    without: Annotated[
+        list[Id], Field(max_length=10_000, description="Objects that end at from_frame; without that, they go.")
+    ] = []
+    anew: Annotated[bool, Field(description="Throw away what was tracked before.")] = False
     box_threshold: Threshold = None
 
 
@@ -169,6 +177,7 @@ class JobAnswer(BaseModel):
     seconds_left: float | None
     doing: str
     detail: str | None
+    notes: Annotated[list[str], Field(description="Parts of `detail`: words that found nothing, damage.")] = []
     file: str | None
 
 

@@ -99,15 +99,22 @@ def open_upload(path: Path) -> tuple[Path, str, Clip]:
         raise too_many_pixels(clip.info.width, clip.info.height)
     if moving and clip.info.duration is not None and clip.info.duration > limits.SECONDS:
         raise HTTPException(413, f"the clip lasts {clip.info.duration:.0f} s; {limits.SECONDS} s at most: cut it first")
-    if moving and (clip.info.duration is None or clip.info.frame_count is None):
+    if moving and not is_measured(clip.info):
         clip.info = measure(path, clip.info)
     return path, "video" if moving else "image", clip
 
 
-def measure(path: Path, info: ClipInfo) -> ClipInfo:
-    """Add the length of a clip whose header lacks it, such as a browser's recording.
+def is_measured(info: ClipInfo) -> bool:
+    """Whether a clip's header has its length, and as many frames as that takes: a cut clip may count those cut off."""
+    if info.duration is None or info.frame_count is None:
+        return False
+    return abs(info.duration * float(info.frame_rate) - info.frame_count) < 1.5
 
-    Counts packets, without decoding.
+
+def measure(path: Path, info: ClipInfo) -> ClipInfo:
+    """Add the length of a clip whose header lacks it, such as a browser's recording, or does not agree with itself.
+
+    Counts the packets that are shown, without decoding.
 
     Raises:
         HTTPException: 413 if it lasts too long.
@@ -118,7 +125,7 @@ def measure(path: Path, info: ClipInfo) -> ClipInfo:
     with av.open(str(path), options={"format_whitelist": DEMUXERS}) as container:
         stream = container.streams.video[0]
         for packet in container.demux(stream):
-            if packet.size == 0:
+            if packet.size == 0 or packet.is_discard:
                 continue
             count += 1
             if packet.pts is not None:
@@ -128,7 +135,7 @@ def measure(path: Path, info: ClipInfo) -> ClipInfo:
                 raise HTTPException(413, f"the clip lasts more than {limits.SECONDS} s: cut it first")
     rate = float(info.frame_rate or 25)
     duration = last - first + 1 / rate if first is not None else count / rate
-    return replace(info, frame_count=info.frame_count or count, duration=info.duration or duration)
+    return replace(info, frame_count=count, duration=info.duration or duration)
 
 
 def read_image_header(path: Path) -> tuple[str, bool] | None:

@@ -1,6 +1,7 @@
 // How files come in: chosen, dropped, pasted, or one of the samples.
 
 import * as api from "./api.js";
+import { mayLeave } from "./loss.js";
 import { stop } from "./player.js";
 import { listDownloads } from "./results.js";
 import { tracking } from "./runs.js";
@@ -18,7 +19,7 @@ export function listenToFiles(page) {
 
 let opening = false;
 async function open(get) {
-  if (opening) return;
+  if (opening || !mayLeave()) return;
   opening = true;
   stop();
   const before = state.media;

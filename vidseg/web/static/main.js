@@ -2,12 +2,14 @@
 
 import * as api from "./api.js";
 import { listenToFiles } from "./files.js";
-import { at, paint } from "./masks.js";
+import { at, overlap, paint, SAME } from "./masks.js";
 import { listObjects } from "./objects.js";
+import { nextRun } from "./plan.js";
 import { isPlaying, play, showFrame, stop } from "./player.js";
 import { listenToPointer, paintPrompt } from "./pointer.js";
-import { canCorrect, hasPrompts, listenToRuns } from "./runs.js";
-import { everything, freeId, promptsOn, remember, setObject, shown, state, undo } from "./state.js";
+import { listenToRuns } from "./runs.js";
+import { everything, freeId, label, promptsOn, remember, setObject, shown, state, undo } from "./state.js";
+import { addWords, listWords, phrases, threshold } from "./wanted.js";
 import { doing, say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -30,9 +32,10 @@ function refresh() {
   $("undo").disabled = !state.history.length || !!state.job;
   $("download").disabled = !!state.job || (state.media?.kind === "video" ? !state.tracked : !everything().length);
   if (state.media?.kind === "video") {
-    const corrects = canCorrect();
-    $("track").textContent = corrects ? `Track from frame ${state.frame}` : state.tracked ? "Track again" : "Track";
-    $("track").disabled = !corrects && !state.text && !hasPrompts();
+    const run = nextRun();
+    $("track").textContent = run?.name ?? (state.tracked ? "Track again" : "Track");
+    $("track").disabled = !run;
+    listWords(refresh);
   }
   marks();
 }
@@ -49,7 +52,9 @@ async function show(index) {
   if (state.frame !== index) return true;
   $("scrub").max = state.count - 1;
   if (!scrubbing) $("scrub").value = index; // else the visitor is moving it
-  $("place").textContent = `frame ${index} of ${state.count} · ${(index / state.media.frame_rate).toFixed(2)} s`;
+  const place = `frame ${index + 1} of ${state.count}`; // people count from 1, files from 0
+  $("scrub").setAttribute("aria-valuetext", place);
+  $("place").textContent = `${place} · ${(index / state.media.frame_rate).toFixed(2)} s`;
   refresh();
   return true;
 }
@@ -85,21 +90,35 @@ $("search").onsubmit = (event) => {
     const media = state.media;
     const answer = await api.segment(state.media.media, { frame, text, box_threshold: state.boxThreshold }).catch((error) => { say(""); throw error; });
     if (state.media !== media || state.job) return;
-    remember(frame);
-    let next = freeId(); // a click meanwhile may have taken the first
-    for (const one of answer.objects) one.id = next++;
+    const there = everything(frame), fresh = answer.objects.filter((one) => !there.some((other) => overlap(one, other) > SAME));
+    if (fresh.length) {
+      remember(frame);
+      let next = freeId(); // a click meanwhile may have taken the first
+      for (const one of fresh) one.id = next++;
+      state.frames.set(frame, [...(state.frames.get(frame) ?? []), ...fresh]); // what is there stays: words add up
+    }
     state.text = text;
-    // What text found before is replaced; what was pointed at stays.
-    const kept = (state.frames.get(frame) ?? []).filter((one) => state.media.kind === "image" ? pointed(one.id, frame) : pointed(one.id, frame) || state.tracked);
-    state.frames.set(frame, state.tracked ? kept : [...kept, ...answer.objects]);
-    const more = state.tracked && answer.objects.length ? " Track again to follow them." : "";
-    say(answer.objects.length ? `Found ${answer.objects.length} in ${answer.seconds.toFixed(2)} s.${more}` : `Nothing found: the best score was ${answer.best_score.toFixed(2)}. Lower the threshold, or try another word.`, answer.objects.length ? "good" : "warn");
+    addWords(phrases(text).filter((word) => answer.objects.some((one) => one.label === word)));
+    sayFound(text, answer, fresh.length);
     refresh();
   });
 };
+
+function sayFound(text, { objects, best_scores, seconds }, fresh) {
+  const missing = phrases(text).filter((word) => best_scores[word] <= threshold() && !objects.some((one) => one.label === word));
+  const parts = [];
+  if (fresh) parts.push(`Found ${fresh} in ${seconds.toFixed(2)} s.`);
+  else if (objects.length) parts.push("Found nothing new: it is in the list already.");
+  if (missing.length) {
+    const best = Math.max(...missing.map((word) => best_scores[word])).toFixed(2);
+    parts.push(`Nothing found for ${missing.map((word) => `“${word}”`).join(", ")}: the best score was ${best}. Lower the threshold, or try another word.`);
+  } else if (!objects.length) parts.push("Nothing found; try another word.");
+  if (fresh && state.tracked) parts.push("Track what is new to follow it.");
+  say(parts.join(" "), fresh ? "good" : "warn");
+}
+
 // What was typed is tracked, even if no frame was searched for it; the suggestion of a sample is not.
 $("text").oninput = () => { state.text = $("text").value.trim(); if (state.media) refresh(); };
-const pointed = (id, frame) => state.prompts.get(frame)?.has(id);
 
 // Clicks are answered one after the other, so that each can be undone.
 let clicks = Promise.resolve();
@@ -112,19 +131,14 @@ async function point(change) {
   if (state.job) return say("Wait until the clip has been tracked, or cancel it.");
   stop();
   const frame = state.frame, known = everything().find((one) => one.id === state.chosen);
-  remember();
-  const id = state.chosen ??= freeId();
-  const some = state.prompts.get(frame) ?? new Map();
+  const id = state.chosen ?? freeId(), some = state.prompts.get(frame) ?? new Map();
   // What was found or tracked is corrected: its box says which object is meant.
-  const prompt = some.get(id) ?? { points: [], point_labels: [], ...(known && { box: known.box, label: known.label }) };
+  const prompt = structuredClone(some.get(id)) ?? { points: [], point_labels: [], ...(known && { box: known.box, label: known.label }) };
   change(prompt);
-  if (!prompt.box && !prompt.point_labels.includes(1)) {
-    state.history.pop();
-    if (!known) state.chosen = null;
-    return say("Click on the object first; then on what does not belong to it.");
-  }
-  some.set(id, prompt);
-  state.prompts.set(frame, some);
+  if (!prompt.box && !prompt.point_labels.includes(1)) return say("Click on the object first; then on what does not belong to it.");
+  remember(frame);
+  state.chosen = id;
+  state.prompts.set(frame, some.set(id, { ...prompt, used: false }));
   await answerFor(frame, id);
 }
 
@@ -173,10 +187,12 @@ function toggle(id) {
   refresh();
 }
 function remove(id) {
+  const one = everything().find((other) => other.id === id);
   remember();
   state.deleted.add(id);
   if (state.chosen === id) state.chosen = null;
   refresh();
+  say(`${one ? label(one) : "Object"} ${id} is deleted${state.media.kind === "video" && state.tracked ? " on all frames" : ""}. Undo brings it back.`);
 }
 for (const [id, other] of [["adds", "takes-away"], ["takes-away", "adds"]]) {
   $(id).onclick = () => { $(id).setAttribute("aria-pressed", true); $(other).setAttribute("aria-pressed", false); };

@@ -82,3 +82,17 @@ function extent(code, width, height) {
 
 // The object whose mask has a pixel at x, y; the topmost one.
 export const at = (objects, x, y) => objects.findLast(({ mask }) => decode(mask)[Math.floor(y) * mask.size[1] + Math.floor(x)]);
+
+// IoU of the masks of two objects.
+export function overlap(one, other) {
+  const [x1, y1, x2, y2] = one.box, [u1, v1, u2, v2] = other.box;
+  if (x2 <= u1 || u2 <= x1 || y2 <= v1 || v2 <= y1) return 0;
+  const a = decode(one.mask), b = decode(other.mask);
+  let both = 0, either = 0;
+  for (let i = 0; i < a.length; i++) {
+    both += a[i] & b[i];
+    either += a[i] | b[i];
+  }
+  return either ? both / either : 0;
+}
+export const SAME = 0.5; // IoU from which two masks are of one object

@@ -9,6 +9,7 @@ const $ = (id) => document.getElementById(id);
 const KINDS = {
   overlay: "Overlay", still: "Overlay of this frame", tracks: "Tracks file", masks: "Masks (PNG)", cutout: "Cut-out, transparent", matte: "Matte video", sheet: "Contact sheet",
 };
+const PARTIAL = ["still", "sheet"]; // who has these still lacks most of the clip
 const IMAGE_KINDS = ["overlay", "tracks", "masks", "cutout"];
 
 export function listDownloads() {
@@ -69,11 +70,13 @@ $("download").onclick = () => doing(async () => {
   if (state.media.kind === "image") wanted.objects = shown().map((one) => ({ ...one, label: label(one) }));
   else Object.assign(wanted, { labels: Object.fromEntries(state.labels), without: [...state.deleted, ...state.hidden] });
   if (!$("sampling").hidden) wanted.sampling = sampling(kind);
+  const { media, changes } = state;
   $("download").disabled = true;
   try {
     if (!$("drawing").hidden) wanted.drawing = await drawing(kind);
     const told = (job) => say(`Making it …${job.total ? ` ${job.done} of ${job.total}` : ""}`, "work");
-    const name = await api.result(state.media.media, wanted, told, stoppable);
+    const name = await api.result(media.media, wanted, told, stoppable);
+    if (name && state.media === media && !PARTIAL.includes(kind)) state.taken = changes;
     say(name ? `${name} has been made.` : "Cancelled; nothing was made.", name ? "good" : "warn");
   } finally {
     if (wanted.drawing?.background_image) api.forget(wanted.drawing.background_image).catch(() => {});

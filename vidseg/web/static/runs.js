@@ -1,15 +1,15 @@
-// Runs over a clip: a whole one, or one that resumes from a corrected frame.
+// Runs over a clip: what `nextRun` plans is begun, followed to its end, and told of.
 
 import * as api from "./api.js";
+import { mayBeginAnew } from "./loss.js";
+import { overlap, SAME } from "./masks.js";
+import { nextRun } from "./plan.js";
 import { stop } from "./player.js";
-import { beginAnew, promptsOn, state } from "./state.js";
+import { beginAnew, dropUntracked, everything, isOnlyFound, label, setName, state } from "./state.js";
+import { addWords, haveLooked, threshold } from "./wanted.js";
 import { doing, fail, say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-
-export const hasPrompts = () => [...state.prompts.values()].some((some) => [...some.keys()].some((id) => !state.deleted.has(id)));
-// Whether the prompts on the frame in view can correct the tracks.
-export const canCorrect = () => !!state.tracked && state.frame > state.tracked[0] && state.frame <= state.tracked[1] && promptsOn(state.frame).length > 0;
 
 let refresh, show, marks;
 
@@ -30,36 +30,42 @@ $("track").onclick = async () => {
 
 // Begins a run; resolves with a function that waits for its end, during which the page is not busy.
 async function begin() {
-  const from = canCorrect() ? state.frame : null;
-  const prompts = {};
-  for (const index of state.prompts.keys()) {
-    const some = promptsOn(index);
-    if (some.length && (from === null || index === from)) prompts[index] = some;
-  }
-  const body = { text: state.text || null, prompts, from_frame: from, without: from === null ? [] : [...state.deleted], box_threshold: state.boxThreshold };
+  const run = nextRun();
+  if (!run || (run.anew && state.tracked && !mayBeginAnew([...state.ids].filter((id) => !state.deleted.has(id)).length))) return;
+  const { from, words, prompts, anew } = run;
+  run.lowest = threshold();
+  const body = { text: words.join(". ") || null, prompts, from_frame: from, anew, box_threshold: state.boxThreshold };
   stop();
   const { job } = await api.track(state.media.media, body);
   state.job = job;
   state.history = [];
+  addWords(words);
   tracking({ state: "queued" });
   const media = state.media;
   refresh();
-  return () => follow(media, job, from);
+  return () => follow(media, job, run);
 }
 
-// The first frame that comes replaces all that is there, or all from frame `from` on; until then it stays in view. After a run that
+// From the first frame that comes on, frames take the place of those that are there; until then all stays in view. After a run that
 // fails the server has what it had before, and so has the page.
-async function follow(media, job, from) {
-  const before = { frames: new Map(state.frames), tracked: state.tracked };
-  let begun = false;
+async function follow(media, job, run) {
+  const { frames, tracked, complete, labels, deleted, hidden, ids, looked, chosen } = state;
+  const before = { frames: new Map(frames), tracked, complete, labels: new Map(labels), deleted: new Set(deleted), hidden: new Set(hidden), ids: new Set(ids), looked: new Map(looked), chosen };
+  let last = null, named = [];
   const lost = () => state.media === media && say("The connection was lost; trying again …", "warn");
   const end = await api.listen(job, (frame) => {
     if (state.media !== media) return;
-    if (!begun) makeRoom(from);
-    begun = true;
+    if (last === null) {
+      named = namedByHand();
+      run.anew ? beginAnew() : dropUntracked();
+    }
+    last = frame.index;
+    state.changes++;
     state.frames.set(frame.index, frame.objects);
+    for (const { id } of frame.objects) state.ids.add(id);
+    carryOver(named, frame);
     state.count = Math.max(state.count, frame.index + 1);
-    state.tracked = [state.tracked?.[0] ?? frame.index, frame.index];
+    state.tracked = state.tracked ? [state.tracked[0], Math.max(state.tracked[1], frame.index)] : [frame.index, frame.index];
     if (frame.index === state.frame) refresh();
     else marks();
   }, (progress) => state.media === media && tracking(progress), lost).finally(() => { if (state.media === media) { state.job = null; tracking(null); } });
@@ -67,20 +73,53 @@ async function follow(media, job, from) {
   if (end.state === "failed") {
     Object.assign(state, before);
     refresh();
-    say("The run broke off.", "warn");
+    say(`The run broke off.${before.tracked ? " What was there before has stayed." : ""}`, "warn");
     throw new Error(end.detail);
   }
-  if (end.state === "done" && state.tracked) state.count = state.tracked[1] + 1;
-  const detail = end.detail ? end.detail[0].toUpperCase() + end.detail.slice(1) : "Tracked";
-  if (end.state === "cancelled") say(`Cancelled; ${end.done === 1 ? "1 frame was" : `${end.done} frames were`} tracked.`, "warn");
-  else say(`${detail}.`, "good");
+  if (end.state === "done") {
+    if (state.tracked) state.count = state.tracked[1] + 1;
+    state.complete = true;
+    if (run.from === null) haveLooked(run.words, run.lowest);
+  }
+  markUsed(run, end.state === "done" ? Infinity : last ?? -1);
+  if (end.state === "cancelled") say(`Cancelled; ${end.done === 1 ? "1 frame was" : `${end.done} frames were`} tracked.${before.tracked && !run.anew ? " The others are as before." : ""}`, "warn");
+  else say(`${summary(end)}.`, "good");
   await show(Math.min(state.frame, state.count - 1));
 }
 
-function makeRoom(from) {
-  if (from === null) return beginAnew();
-  for (const index of [...state.frames.keys()]) if (index >= from) state.frames.delete(index);
-  state.tracked = [state.tracked[0], from - 1];
+// Prompts up to a frame are in the tracks now.
+function markUsed(run, last) {
+  for (const [index, some] of Object.entries(run.prompts)) {
+    for (const { id } of +index <= last ? some : []) state.prompts.get(+index).get(id).used = true;
+  }
+}
+
+// Of the whole clip, also if the run was over a part of it.
+function summary({ detail, notes }) {
+  const names = new Map();
+  for (const frame of state.frames.keys()) for (const one of everything(frame)) names.set(one.id, `${label(one)} ${one.id}`);
+  const list = [...names].sort(([a], [b]) => a - b).map(([, name]) => name);
+  const said = list.length ? `${list.length} object${list.length > 1 ? "s" : ""} in ${state.frames.size} frames: ${list.join(", ")}` : detail || "Tracked";
+  return [said[0].toUpperCase() + said.slice(1), ...(list.length ? notes : [])].join("; ");
+}
+
+// Objects that were found on a frame, and that the visitor has named, hidden or deleted: in the run they may get other ids.
+function namedByHand() {
+  const named = [];
+  for (const [frame, some] of state.frames) {
+    for (const one of some) {
+      const { id } = one, as = { name: state.labels.get(id), deleted: state.deleted.has(id), hidden: state.hidden.has(id) };
+      if (isOnlyFound(id) && (as.name || as.deleted || as.hidden)) named.push({ frame, one, ...as });
+    }
+  }
+  return named;
+}
+
+function carryOver(named, { index, objects }) {
+  for (const { one, ...as } of named.filter(({ frame }) => frame === index)) {
+    const same = objects.find((other) => overlap(one, other) > SAME);
+    if (same) setName(same.id, as);
+  }
 }
 
 $("cancel").onclick = () => state.job && doing(() => api.cancel(state.job)).then(() => state.job && say("Cancelling …", "work"));
@@ -97,7 +136,7 @@ export function tracking(job) {
   else $("progress").removeAttribute("value");
   if (job.state === "queued") return say("Queued: it begins when the server is free.", "work");
   if (job.state !== "running") return;
-  const parts = [job.doing || `frame ${job.done}${job.total ? ` of ${job.total}` : ""}`];
+  const parts = [job.doing || (job.total ? `${job.done} of ${job.total} frames` : `${job.done} frames`)];
   if (job.frames_per_second) parts.push(`${job.frames_per_second.toFixed(1)} frames/s`);
   if (job.seconds_left !== null) parts.push(`${Math.ceil(job.seconds_left)} s left`);
   say(parts.join(" · "), "work");
