@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
+from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,7 @@ from vidseg.sam.encoder import ImageEncoder
 KEPT = 256  # images; those of the demo pair take 2 MB each
 
 _kept: OrderedDict[tuple, Any] = OrderedDict()
+_lock = Lock()  # a server under test has threads
 _weights: WeakKeyDictionary[torch.nn.Module, float] = WeakKeyDictionary()
 
 
@@ -34,10 +36,15 @@ def weights_of(network: torch.nn.Module) -> float:
 def once(key: tuple, pixels: torch.Tensor, encode: Callable[[torch.Tensor], Any]) -> Any:
     """What `encode` makes of `pixels`, now or the last time."""
     key = *key, pixels.shape, blake2b(pixels.contiguous().view(torch.uint8).numpy()).digest()
-    _kept[key] = _kept.pop(key) if key in _kept else encode(pixels)
-    if len(_kept) > KEPT:
-        _kept.popitem(last=False)
-    return _kept[key]
+    with _lock:
+        made = _kept.pop(key, None)
+    if made is None:
+        made = encode(pixels)
+    with _lock:
+        _kept[key] = made
+        if len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return made
 
 
 def encode_once(patch: pytest.MonkeyPatch) -> None:

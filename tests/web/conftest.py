@@ -22,6 +22,11 @@ with warnings.catch_warnings():
     from fastapi.testclient import TestClient
 
 
+@pytest.fixture(scope="module", autouse=True)
+def each_image_is_encoded_once(encoded_once):
+    """However many tests there are for a clip."""
+
+
 @pytest.fixture(scope="session")
 def model():
     model = vidseg.load("demo")
