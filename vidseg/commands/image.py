@@ -15,7 +15,7 @@ from vidseg.commands.clip_tasks import is_complete
 from vidseg.commands.console import ClipSummary, console_options, current, finish, remark, say, say_not_found, warn
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
-from vidseg.commands.options import FormatName, as_value, check_existing
+from vidseg.commands.options import FormatName, Outputs, as_value
 from vidseg.commands.outputs import make_folder
 from vidseg.commands.progress import counter
 from vidseg.commands.signals import signals
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageOutputs:
+class ImageOutputs(Outputs):
     """What to write, and where.
 
     Attributes:
@@ -37,8 +37,6 @@ class ImageOutputs:
         with_cutouts: whether each object gets a PNG with all else transparent.
         multimask: whether to write the candidate masks of object 1.
         formats: what to export, names in FORMATS.
-        overwrite: whether files may exist.
-        skip_existing: whether to leave out photos that are segmented already.
     """
 
     output: Path | None
@@ -46,16 +44,6 @@ class ImageOutputs:
     with_cutouts: bool
     multimask: bool
     formats: tuple[str, ...]
-    overwrite: bool
-    skip_existing: bool
-
-    @property
-    def replaces_exports(self) -> bool:
-        """Whether exports may exist: one of a folder that has grown is written anew."""
-        return self.overwrite or self.skip_existing
-
-    def __post_init__(self) -> None:
-        check_existing(self.overwrite, self.skip_existing)
 
 
 output_options = as_value(

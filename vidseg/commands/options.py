@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import click
@@ -50,10 +50,26 @@ class FormatName(click.Choice):
             return self.fail(" ".join([error.message, did_you_mean(str(value))]).strip(), param, ctx)
 
 
-def check_existing(overwrite: bool, skip_existing: bool) -> None:
-    """Raise UsageError if files that exist are to be both replaced and left."""
-    if overwrite and skip_existing:
-        raise click.UsageError("choose one of --overwrite and --skip-existing")
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What becomes of files that exist.
+
+    Attributes:
+        overwrite: whether they are replaced.
+        skip_existing: whether sources that have their tracks file are left out.
+    """
+
+    overwrite: bool
+    skip_existing: bool
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.skip_existing:
+            raise click.UsageError("choose one of --overwrite and --skip-existing")
+
+    @property
+    def replaces_exports(self) -> bool:
+        """Whether exports may exist: one of a folder that has grown is written anew."""
+        return self.overwrite or self.skip_existing
 
 
 def seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:

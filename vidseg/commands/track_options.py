@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidseg.commands.options import FormatName, as_value, check_existing, interval, keyframe_number, seconds
+from vidseg.commands.options import FormatName, Outputs, as_value, interval, keyframe_number, seconds
 
 if TYPE_CHECKING:
     from vidseg.io.clip import ClipInfo
@@ -34,7 +34,7 @@ class TrackSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackOutputs:
+class TrackOutputs(Outputs):
     """What to write, and where.
 
     Attributes:
@@ -42,24 +42,12 @@ class TrackOutputs:
         tracks_path: the tracks file.
         no_video: whether to leave the overlay out.
         formats: what to export, names in FORMATS.
-        overwrite: whether files may exist.
-        skip_existing: whether to leave out clips that are tracked already.
     """
 
     output: str | None
     tracks_path: Path | None
     no_video: bool
     formats: tuple[str, ...]
-    overwrite: bool
-    skip_existing: bool
-
-    @property
-    def replaces_exports(self) -> bool:
-        """Whether exports may exist: one of a folder that has grown is written anew."""
-        return self.overwrite or self.skip_existing
-
-    def __post_init__(self) -> None:
-        check_existing(self.overwrite, self.skip_existing)
 
 
 settings_options = as_value(
