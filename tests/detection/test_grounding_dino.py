@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import string
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import supervision as sv
 import torch
 
-from tests.support.standins import last_bias
+from tests.support.standins import last_bias, save_grounding_dino
 from vidseg.detection.base import best_score, best_scores
 from vidseg.detection.grounding_dino import GroundingDino, load_detector, suppress
 from vidseg.detection.phrases import encode_phrases, name_boxes
@@ -40,60 +39,16 @@ def test_duplicates_are_dropped_within_a_phrase_and_twins_across_phrases():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A Grounding DINO with random weights, and a vocabulary of letters with BERT's special ids."""
-    from transformers import (
-        BertConfig,
-        BertTokenizer,
-        GroundingDinoConfig,
-        GroundingDinoForObjectDetection,
-        GroundingDinoImageProcessor,
-        GroundingDinoProcessor,
-        SwinConfig,
-    )
+    """A Grounding DINO with random weights whose boxes are of one size, and which reads short texts alone."""
+    from transformers import GroundingDinoForObjectDetection
 
-    torch.manual_seed(0)
-    vocabulary = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, "-": 1011, ".": 1012, "?": 1029}
-    vocabulary |= {c: 1037 + i for i, c in enumerate(string.ascii_lowercase)}
-    vocabulary |= {f"##{c}": 1063 + i for i, c in enumerate(string.ascii_lowercase)}
-    free = (i for i in range(1100) if i not in set(vocabulary.values()))
-    vocabulary |= {f"[unused{i}]": i for i in free}
-    config = GroundingDinoConfig(
-        backbone_config=SwinConfig.from_dict(
-            {
-                "image_size": 64,
-                "patch_size": 4,
-                "embed_dim": 16,
-                "depths": [1, 1],
-                "num_heads": [1, 2],
-                "window_size": 4,
-                "out_indices": [1, 2],
-            }
-        ),
-        text_config=BertConfig(
-            vocab_size=1100, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
-        ),
-        d_model=32,
-        encoder_layers=1,
-        decoder_layers=2,
-        encoder_ffn_dim=32,
-        decoder_ffn_dim=32,
-        encoder_attention_heads=4,
-        decoder_attention_heads=4,
-        num_queries=60,
-        num_feature_levels=3,
-        max_text_len=32,
-    )
-    model = GroundingDinoForObjectDetection(config)
+    folder = save_grounding_dino(tmp_path_factory.mktemp("grounding-dino"))
+    model = GroundingDinoForObjectDetection.from_pretrained(folder)
     with torch.no_grad():
         for head in model.bbox_embed:
             last_bias(head).copy_(torch.tensor([0.0, 0.0, 0.4, 0.3]))
-    folder = tmp_path_factory.mktemp("grounding-dino")
+    model.config.max_text_len = 32
     model.save_pretrained(folder)
-    processor = GroundingDinoProcessor(
-        GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 120}),
-        BertTokenizer(vocab=vocabulary, do_lower_case=True),
-    )
-    processor.save_pretrained(folder)
     return folder
 
 
