@@ -1,4 +1,4 @@
-"""Runs every command of the README in a fresh clone, and prints a table of what came of it.
+"""Runs every command of the README in a fresh clone of what is committed, and prints a table of what came of it.
 
 uv run python -m scripts.readme                       # installs vidseg with the README's own commands first
 uv run python -m scripts.readme --installed ~/.local/bin
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import click
@@ -27,15 +28,13 @@ from scripts.readme.running import Result, run_command, serve_briefly
 from vidseg.errors import ModelError
 from vidseg.presets import check_hub
 
-INSTALL = "Install"
-
 
 @click.command()
 @click.option(
     "--installed",
     type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
     metavar="DIR",
-    help="Use the vidseg in this folder, and leave the README's section Install out.",
+    help="Use the vidseg in this folder, and leave out the commands that install it.",
 )
 @click.option("--only", metavar="TEXT", default="", help="Only commands that contain this.")
 @click.option("--timeout", default=1800, show_default=True, metavar="SECONDS", help="For each command.")
@@ -46,17 +45,14 @@ def main(installed: Path | None, only: str, timeout: int) -> None:
         commands = commands_of((scratch / "clone/README.md").read_text())
         rows: list[tuple[Command, Result]] = []
         environment = environment_of(scratch, installed)
-        machine = None
-        for command in sorted(commands, key=lambda one: one.section != INSTALL):
+        for command in sorted(commands, key=lambda one: not one.installs):
             if only not in command.text:
                 continue
-            if command.section == INSTALL and installed is not None:
+            if command.installs and installed is not None:
                 rows.append((command, Result("not run", "vidseg was installed before")))
                 continue
-            if machine is None and command.section != INSTALL:
-                machine = machine_of(environment)
-            found = Machine(cuda=False, hub=False, programs=frozenset()) if machine is None else machine
-            result = run_one(command, found, scratch, environment, timeout)
+            machine = Machine() if command.installs else machine_of(python_of(environment))
+            result = run_one(command, machine, scratch, environment, timeout)
             click.echo(f"line {command.line}: {result.outcome}, {result.seconds:.0f} s", err=True)
             if result.outcome == "failed":
                 click.echo(result.output, err=True)
@@ -87,9 +83,10 @@ def environment_of(scratch: Path, installed: Path | None) -> dict[str, str]:
     return environment | {"PATH": os.pathsep.join(folders + others)}
 
 
-def machine_of(environment: dict[str, str]) -> Machine:
-    """What this machine has, as seen by the vidseg that is installed."""
-    ask = [python_of(environment), "-c", "import torch; print(torch.cuda.is_available())"]
+@cache
+def machine_of(python: str) -> Machine:
+    """What this machine has, as seen by the vidseg that is installed with that Python."""
+    ask = [python, "-c", "import torch; print(torch.cuda.is_available())"]
     cuda = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip() == "True"
     try:
         check_hub("the real checkpoints")
@@ -113,7 +110,7 @@ def run_one(command: Command, machine: Machine, scratch: Path, environment: dict
     why = "; ".join(wanted.reasons)
     if wanted.text is None:
         return Result("not run", why)
-    in_clone = command.section == INSTALL or wanted.text.startswith(("uv run", "pip install"))
+    in_clone = command.installs or wanted.text.startswith(("uv run", "pip install uv"))
     folder = scratch / "clone" if in_clone else scratch / f"line{command.line}-{len(os.listdir(scratch))}"
     if not in_clone:
         make_files(folder, wanted.text)

@@ -23,9 +23,9 @@ class Machine:
         programs: those of PROGRAMS that are installed.
     """
 
-    cuda: bool
-    hub: bool
-    programs: frozenset[str]
+    cuda: bool = False
+    hub: bool = False
+    programs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
