@@ -37,7 +37,8 @@ def make_files(folder: Path, command: str) -> None:
     late = "--keyframe 480" in command or "--start 1:30" in command
     write_clip(folder / "clip.mp4", 500 if late else FRAMES, rate=5 if late else 24)
     for name in ("clip.tracks.jsonl", "clip.truth.jsonl"):
-        write_truth(folder / name)
+        if name in command:
+            write_truth(folder / name)
     if "clip.mkv" in command:
         write_clip(folder / "clip.mkv", FRAMES)
     if "long.mp4" in command:
