@@ -145,6 +145,42 @@ def test_reachable_hub_without_the_checkpoint(cache, monkeypatch):
         assert "\n" not in str(caught.value)
 
 
+def test_a_repository_without_metas_file_gives_its_transformers_folder(cache, monkeypatch):
+    import huggingface_hub
+
+    def one_file(*_, local_files_only=False, **__):
+        if local_files_only:
+            raise huggingface_hub.errors.LocalEntryNotFoundError("not cached")
+        raise huggingface_hub.errors.RemoteEntryNotFoundError(
+            "404: no such file", response=httpx.Response(404, request=httpx.Request("GET", "https://hub/x"))
+        )
+
+    def folder(hub_id, *, allow_patterns, local_files_only=False):
+        if local_files_only:
+            raise huggingface_hub.errors.LocalEntryNotFoundError("not cached")
+        assert allow_patterns == presets.SAM_FILES
+        return put(cache, hub_id, "config.json", "model.safetensors")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(httpx, "head", lambda *_, **__: None)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", one_file)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", folder)
+    assert (presets.locate_sam("owner/mine") / "model.safetensors").is_file()
+
+
+def test_cached_transformers_folders_need_no_network(cache, asked):
+    whole = put(cache, "owner/whole", "config.json", "model.safetensors")
+    shards = put(cache, "owner/shards", "config.json", "model-00001.safetensors", "model-00002.safetensors")
+    index = '{"weight_map": {"a": "model-00001.safetensors", "b": "model-00002.safetensors"}}'
+    (shards / "model.safetensors.index.json").write_text(index)
+    assert presets.locate_sam("owner/whole").samefile(whole)
+    assert presets.locate_sam("owner/shards").samefile(shards)
+    assert not asked
+    (shards / "model-00002.safetensors").unlink()
+    with pytest.raises(ModelError, match="not on this disk"):
+        presets.locate_sam("owner/shards")
+
+
 def test_cached_checkpoints_need_no_network(cache, asked):
     sam = put(cache, "facebook/sam2.1-hiera-tiny", "sam2.1_hiera_tiny.pt")
     detector = put(cache, "IDEA-Research/grounding-dino-tiny", *DETECTOR)

@@ -53,7 +53,7 @@ def load(  # noqa: PLR0913  # the public keywords, which all have defaults
         preset: "demo", "tiny", "small", "base-plus" or "large": where both checkpoints come from. Default: "small",
             or nothing if `sam` is given.
         sam: a SAM 2 checkpoint instead of the preset's: Meta's `.pt`, a folder with `model.safetensors` and
-            `config.yaml`, or a hub id.
+            `config.yaml` or with what transformers saved of a `Sam2VideoModel`, or a hub id of either.
         detector: a Grounding DINO checkpoint instead of the preset's: a transformers folder or a hub id.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the best there is.
         dtype: "float32", "bfloat16" (SAM runs under autocast; the detector stays in float32), or "auto": bfloat16

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ ELSEWHERE = (
     "or try --model demo, which needs no download"
 )
 DETECTOR_FILES = ["*.json", "*.txt", "model.safetensors"]  # what is read of a transformers checkpoint
+SAM_FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json"]  # the same of a Sam2VideoModel
 HUB_TIMEOUT = 3.0  # seconds to wait for the hub's first answer; its own client would retry for 23 s a file
 
 
@@ -98,7 +101,7 @@ def preset(name: str) -> Preset:
 
 
 def locate_sam(source: str) -> Path:
-    """Path of a SAM 2 checkpoint on this disk, downloaded if need be.
+    """Path of a SAM 2 checkpoint on this disk, downloaded if need be: Meta's file, or else transformers' folder.
 
     Args:
         source: a local file or folder, a folder of the package, or a hub id.
@@ -107,7 +110,7 @@ def locate_sam(source: str) -> Path:
         ModelError: there is no such file, or the hub cannot be reached or does not have it.
     """
     local = find_local(source)
-    return local if local is not None else Path(find_or_download(source, sam_file(source)))
+    return local if local is not None else Path(find_or_download(source, sam_file(source), SAM_FILES))
 
 
 def locate_detector(source: str) -> Path:
@@ -120,7 +123,7 @@ def locate_detector(source: str) -> Path:
         ModelError: there is no such folder, or the hub cannot be reached or does not have it.
     """
     local = find_local(source)
-    return local if local is not None else Path(find_or_download(source))
+    return local if local is not None else Path(find_or_download(source, DETECTOR_FILES))
 
 
 def find_local(source: str) -> Path | None:
@@ -165,15 +168,15 @@ def sam_file(hub_id: str) -> str:
 def on_disk(preset: Preset) -> bool:
     """Whether both checkpoints of a preset can be loaded without the network."""
     sam = find_local(preset.sam) or find_cached(preset.sam, sam_file(preset.sam))
-    return sam is not None and (find_local(preset.detector) or find_cached(preset.detector)) is not None
+    return sam is not None and (find_local(preset.detector) or find_cached(preset.detector, DETECTOR_FILES)) is not None
 
 
-def find_cached(hub_id: str, file: str | None = None) -> str | None:
+def find_cached(hub_id: str, wanted: str | list[str]) -> str | None:
     """Path of a hub checkpoint in the local cache.
 
     Args:
         hub_id: the repository.
-        file: the one file to look for; None: the folder with all DETECTOR_FILES.
+        wanted: the name of one file; or patterns, for the folder with all files that they match.
 
     Returns:
         The path, or None if the cache lacks the checkpoint or a part of it.
@@ -181,40 +184,56 @@ def find_cached(hub_id: str, file: str | None = None) -> str | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        if file is None:  # the hub's client takes a folder for complete that lacks its weights
-            get_from_hub(hub_id, "model.safetensors", local_files_only=True)
-        return get_from_hub(hub_id, file, local_files_only=True)
+        found = get_from_hub(hub_id, wanted, local_files_only=True)
     except LocalEntryNotFoundError:
         return None
+    # The hub's client takes a folder for complete that lacks its weights.
+    return found if isinstance(wanted, str) or has_weights(Path(found)) else None
 
 
-def find_or_download(hub_id: str, file: str | None = None) -> str:
-    """Path of a hub checkpoint, downloaded if it is not in the cache. Arguments as for `find_cached`.
+def has_weights(folder: Path) -> bool:
+    """Whether a transformers checkpoint has all its weights: one file, or all that an index names."""
+    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").is_file() or not index.is_file():
+        return (folder / "model.safetensors").is_file()
+    return all((folder / file).is_file() for file in set(json.loads(index.read_text())["weight_map"].values()))
+
+
+def find_or_download(hub_id: str, *wanted: str | list[str]) -> str:
+    """Path of a hub checkpoint, downloaded if it is not in the cache.
+
+    Args:
+        hub_id: the repository.
+        wanted: as for `find_cached`; what comes first is preferred.
 
     Raises:
         ModelError: the hub cannot be reached, or has no such checkpoint.
     """
-    found = find_cached(hub_id, file)
+    found = next((found for one in wanted if (found := find_cached(hub_id, one))), None)
     if found is not None:
         return found
     import httpx
+    from huggingface_hub.errors import EntryNotFoundError
 
     check_hub(hub_id)
     try:
-        return get_from_hub(hub_id, file)
+        for one in wanted[:-1]:
+            with suppress(EntryNotFoundError):
+                return get_from_hub(hub_id, one)
+        return get_from_hub(hub_id, wanted[-1])
     except (httpx.HTTPError, OSError) as error:  # the hub's own errors are among these
         reason = (str(error).splitlines() or ["?"])[0]
         raise HubError(f"{hub_id}: could not be downloaded ({reason})", f"check the name, or {ELSEWHERE}") from None
 
 
-def get_from_hub(hub_id: str, file: str | None, *, local_files_only: bool = False) -> str:
-    """Path of one file of a hub repository, or of the folder with DETECTOR_FILES; errors are the hub client's own."""
+def get_from_hub(hub_id: str, wanted: str | list[str], *, local_files_only: bool = False) -> str:
+    """Path of one file of a hub repository, or of the folder with several; errors are the hub client's own."""
     # Their signatures name tqdm, which has no types.
     from huggingface_hub import hf_hub_download, snapshot_download  # pyright: ignore[reportUnknownVariableType]  # see above
 
-    if file is not None:
-        return hf_hub_download(hub_id, file, local_files_only=local_files_only)
-    return snapshot_download(hub_id, allow_patterns=DETECTOR_FILES, local_files_only=local_files_only)
+    if isinstance(wanted, str):
+        return hf_hub_download(hub_id, wanted, local_files_only=local_files_only)
+    return snapshot_download(hub_id, allow_patterns=wanted, local_files_only=local_files_only)
 
 
 def check_hub(hub_id: str) -> None:

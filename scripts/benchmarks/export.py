@@ -65,7 +65,7 @@ def main(frames: int) -> None:
             f"tracks {tracks.stat().st_size / 1e6:.0f} MB"
         )
         for number, (kind, options) in enumerate(RUNS):
-            output = Path(folder, f"out{number}")
+            output = Path(folder, f"out{number}.{kind}")
             arguments = [sys.executable, "-c", RUN, tracks, kind, output, json.dumps(options)]
             seconds, peak = json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
             files = [file for file in Path(folder).glob(f"out{number}*/**/*") if file.is_file()]

@@ -554,7 +554,7 @@ def test_missing_extra(tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     result = run(*paths)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == 'vidseg: vidseg eval needs the eval extra: pip install "vidseg[eval]"\n'
+    assert result.stderr == 'vidseg: vidseg eval needs the eval extra: pip install ".[eval]" in the clone of vidseg\n'
 
 
 def test_other_commands_do_without_it():

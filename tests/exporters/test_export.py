@@ -62,8 +62,8 @@ def test_names_and_replacing(tmp_path, kind):
     save(tracks, {**AWKWARD, 20: {1: ("dog", RING)}})
     vidseg.export(tracks, kind, overwrite=True)
     assert content(path) != first and listing(tmp_path) == sorted(["clip.mp4", "clip.tracks.jsonl", NAMES[kind]])
-    (other,) = vidseg.export(tracks, kind, tmp_path / "other")
-    assert other == tmp_path / "other"
+    (other,) = vidseg.export(tracks, kind, tmp_path / f"other{FORMATS[kind].suffix}")
+    assert other == tmp_path / f"other{FORMATS[kind].suffix}"
     assert not path.is_dir() or content(other).keys() == content(path).keys()
 
 
@@ -108,8 +108,8 @@ def test_nothing_is_left_of_images_either(tmp_path, monkeypatch, error, kind):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_progress_counts_all_frames_and_can_stop(tmp_path, kind):
-    tracks, told = prepare(tmp_path), []
-    vidseg.export(tracks, kind, tmp_path / "whole", every=2, progress=lambda *counts: told.append(counts))
+    tracks, told, suffix = prepare(tmp_path), [], FORMATS[kind].suffix
+    vidseg.export(tracks, kind, tmp_path / f"whole{suffix}", every=2, progress=lambda *counts: told.append(counts))
     assert told == [(done, len(AWKWARD)) for done in range(1, len(AWKWARD) + 1)]
 
     def stop(done, total):
@@ -118,7 +118,7 @@ def test_progress_counts_all_frames_and_can_stop(tmp_path, kind):
 
     there = listing(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        vidseg.export(tracks, kind, tmp_path / "stopped", images=FORMATS[kind].images, progress=stop)
+        vidseg.export(tracks, kind, tmp_path / f"stopped{suffix}", images=FORMATS[kind].images, progress=stop)
     assert listing(tmp_path) == there
 
 
@@ -211,6 +211,20 @@ def test_command(tmp_path):
     assert listing(tmp_path / "results") == ["clip.mot.txt"]
 
 
+@pytest.mark.parametrize("output", ["new/", "new", "far/away", "v1.5/"])
+def test_a_folder_to_write_to_is_made(tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        save(f"{name}.tracks.jsonl", SMALL)
+    assert run("a.tracks.jsonl", "--format", "mot", "--output", output).exit_code == 0
+    assert run("a.tracks.jsonl", "b.tracks.jsonl", "--format", "coco", "--output", output).exit_code == 0
+    name = output.strip("/").split("/")[-1]
+    assert listing(output) == sorted(["a.mot.txt", f"{name}.coco.json"])
+    make_clip("clip.mp4")
+    assert run("a.tracks.jsonl", "--format", "davis", "--output", "more/" + output).exit_code == 0
+    assert listing("more/" + output) == ["00000.png", "00001.png"]  # the folder is the data set itself
+
+
 WRONG_NAMES = [
     ("yolo", "yolo-seg"),
     ("YOLO", "yolo-seg"),
@@ -259,12 +273,13 @@ def test_folder_of_tracks_files(tmp_path, kind, clips):
     expected = folder / NAMES[kind].replace("clip", "results" if clips > 1 else names[0], 1)
     assert vidseg.export(folder, kind) == [expected]
     files = [folder / f"{name}.tracks.jsonl" for name in (["clip2", "clip3", "clip10"] if clips > 1 else names)]
-    (by_name,) = vidseg.export(files, kind, tmp_path / "by name")
+    suffix = FORMATS[kind].suffix
+    (by_name,) = vidseg.export(files, kind, tmp_path / f"by name{suffix}")
     assert content(expected) == content(by_name)
     result = run(folder, "--format", kind, "--overwrite")
     assert (result.exit_code, result.stdout) == (0, f"Wrote {expected}\n"), result.output
-    assert run(folder, "--format", kind, "--output", tmp_path / "own").exit_code == 0
-    assert content(tmp_path / "own") == content(expected)
+    assert run(folder, "--format", kind, "--output", tmp_path / f"own{suffix}").exit_code == 0
+    assert content(tmp_path / f"own{suffix}") == content(expected)
 
 
 def test_help_tells_the_formats():
@@ -294,9 +309,9 @@ def test_help_tells_the_formats():
             "one clip was given for several",
         ),
         (["a.tracks.jsonl", "--format", "coco", "--output", "none/x.json"], "there is no folder none"),
-        (["a.tracks.jsonl", "--format", "davis", "--output", "none/x"], "there is no folder none"),
+        (["a.tracks.jsonl", "--format", "davis", "--output", "none/x.d"], "there is no folder none"),
         (["a.tracks.jsonl", "--format", "davis", "--output", "clip.mp4"], "is not a folder"),
-        (["a.tracks.jsonl", "--format", "coco", "--output", "x" * 300], "cannot be written: File name too long"),
+        (["a.tracks.jsonl", "--format", "coco", "--output", "x" * 300], "cannot be made a folder (File name too long)"),
         (
             ["a.tracks.jsonl", "--format", "davis", "--output", "x" * 300],
             "cannot be written: File name too long; choose another name",

@@ -75,7 +75,9 @@ def test_parquet_is_written_in_groups(tmp_path, monkeypatch):
 def test_parquet_without_its_package(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "vidseg.exporters.parquet", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(VidsegError, match=r'^parquet needs the parquet extra: pip install "vidseg\[parquet\]"$'):
+    with pytest.raises(
+        VidsegError, match=r'^parquet needs the parquet extra: pip install "\.\[parquet\]" in the clone of vidseg$'
+    ):
         vidseg.export(save(tmp_path / "clip.tracks.jsonl", AWKWARD), "parquet")
     assert [file.name for file in tmp_path.iterdir()] == ["clip.tracks.jsonl"]
     assert vidseg.export(tmp_path / "clip.tracks.jsonl", "csv")

@@ -177,10 +177,10 @@ def test_each_kind_is_written_under_its_name(files, options, name):
     assert run(*options, "--overwrite").exit_code == 0
 
 
-def test_a_folder_takes_sheets_and_stills(files):
-    (files / "out").mkdir()
+@pytest.mark.parametrize("output", ["out", "out/", "far/away", "v1.5/"])
+def test_a_folder_takes_sheets_and_stills_and_is_made(files, output):
     for options, name in ((["--sheet"], "a.sheet.png"), (["--frame", "1"], "a.frame1.png"), ([], "a.tracked.mp4")):
-        assert run("--output", "out", *options).exit_code == 0 and (files / "out" / name).exists()
+        assert run("--output", output, *options).exit_code == 0 and (files / output / name).exists()
 
 
 def test_a_frame_that_is_not_there_is_one_line(files):

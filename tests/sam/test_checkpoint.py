@@ -111,9 +111,9 @@ def test_what_could_run_code_is_named_in_one_line(tmp_path, weights, beside, nam
 
 def test_nothing_stays_allowed(tmp_path, weights):
     torch.save({"model": weights, "loss": np.float64(1)}, tmp_path / "mine.pt")
-    before = torch.serialization.get_safe_globals()
+    before = set(torch.serialization.get_safe_globals())  # torch has them in no particular order
     read_weights(tmp_path / "mine.pt")
-    assert torch.serialization.get_safe_globals() == before
+    assert set(torch.serialization.get_safe_globals()) == before
 
 
 def test_numpy_values_are_not_weights(tmp_path, weights):
@@ -140,13 +140,6 @@ def test_snapshot_of_the_hub(snapshot, weights, name):
     (snapshot / name).with_suffix(".yaml").write_text((DEMO / "config.yaml").read_text())
     network = build_sam(snapshot)
     assert all(torch.equal(value, weights[key].float()) for key, value in network.state_dict().items())
-
-
-@pytest.mark.parametrize("given", [".", "model.safetensors"])
-def test_transformers_format_is_named(snapshot, given):
-    with pytest.raises(ModelError, match="it is SAM 2 in transformers' format; give Meta's .pt file") as caught:
-        build_sam(snapshot / given)
-    assert str(snapshot / "model.safetensors") in str(caught.value) and str(caught.value).isprintable()
 
 
 def test_several_files_in_a_folder(snapshot, weights):

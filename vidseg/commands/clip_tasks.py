@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidseg.commands.outputs import make_folder, names_folder, output_paths
+from vidseg.commands.outputs import output_paths
+from vidseg.io.files import make_folder, names_folder
 
 if TYPE_CHECKING:
     from vidseg.io.clip import Clip

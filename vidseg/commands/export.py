@@ -32,9 +32,10 @@ Several tracks files, or a folder of them, make one data set ({OF_SEVERAL})."""
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="PATH",
-    help="File or folder [beside TRACKS: clip.coco.json …; in a folder of them: FOLDER.coco.json …].",
+    help="File, or folder: DIR/, or a name without a suffix [beside TRACKS: clip.coco.json …; in a folder of them: "
+    "FOLDER.coco.json …].",
 )
 @click.option(
     "--clip",
@@ -75,7 +76,7 @@ Several tracks files, or a folder of them, make one data set ({OF_SEVERAL})."""
     help=f"Another number chooses other clips, or another part ({SPLIT}).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what exists.")
-def export(tracks: tuple[Path, ...], kind: str, output: Path | None, **options: Any) -> None:
+def export(tracks: tuple[Path, ...], kind: str, output: str | None, **options: Any) -> None:
     """Run `vidseg export`. The options are the keywords of `vidseg.export`."""
     activity = f"Exporting {tracks[0].name or tracks[0]}" + (f" and {len(tracks) - 1} more" if len(tracks) > 1 else "")
     with counter(activity, "frames") as progress:

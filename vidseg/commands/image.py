@@ -16,11 +16,11 @@ from vidseg.commands.console import ClipSummary, console_options, current, finis
 from vidseg.commands.exports import ExportTask, plan_exports, write_exports
 from vidseg.commands.model_choice import ModelChoice, model_options
 from vidseg.commands.options import FormatName, Outputs, as_value
-from vidseg.commands.outputs import make_folder
 from vidseg.commands.progress import counter
 from vidseg.commands.signals import signals
 from vidseg.commands.user_prompts import UserPrompts, user_prompt_options
 from vidseg.errors import InputError, OutputError, VidsegError
+from vidseg.io.files import make_folder
 
 if TYPE_CHECKING:
     from vidseg.image.results import Results

@@ -12,6 +12,7 @@ from vidseg.commands.console import warn
 from vidseg.commands.outputs import output_paths
 from vidseg.commands.progress import counter
 from vidseg.io.codecs import CODECS
+from vidseg.io.files import make_folder, names_folder
 from vidseg.rendering.options import STYLES, RenderOptions
 
 
@@ -20,9 +21,10 @@ from vidseg.rendering.options import STYLES, RenderOptions
 @click.argument("tracks", type=click.Path(path_type=Path))
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The overlay, by its suffix: .mp4 .mkv .mov .webm .gif [CLIP.tracked.mp4]; .png with --frame or --sheet.",
+    type=click.Path(),
+    metavar="FILE|DIR",
+    help="The overlay, by its suffix: .mp4 .mkv .mov .webm .gif [CLIP.tracked.mp4]; .png with --frame or --sheet. Or "
+    "the folder for it: DIR/, or a name without a suffix.",
 )
 @click.option("--style", metavar="NAMES", help=f"What to draw, with commas: {', '.join(STYLES)} [mask,contour,label].")
 @click.option("--only", multiple=True, metavar="label=NAME|id=N", help="Only these objects; may be repeated.")
@@ -63,7 +65,7 @@ from vidseg.rendering.options import STYLES, RenderOptions
 def render(
     clip: Path,
     tracks: Path,
-    output: Path | None,
+    output: str | None,
     cutout: Path | None,
     matte: Path | None,
     sheet: bool,
@@ -88,9 +90,15 @@ def render(
         warn(note)
 
 
-def overlay_path(clip: Path, output: Path | None, tracks: Path, sheet: bool, frame: int | None) -> Path:
-    """Path of the overlay, the sheet or the still: beside the clip, in a folder, or where the user wants it."""
-    path, _ = output_paths(clip, output, tracks)
+def overlay_path(clip: Path, output: str | None, tracks: Path, sheet: bool, frame: int | None) -> Path:
+    """Path of the overlay, the sheet or the still: beside the clip, in a folder, or where the user wants it.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    if output is not None and names_folder(output):
+        make_folder(Path(output))
+    path, _ = output_paths(clip, None if output is None else Path(output), tracks)
     if output is not None and not os.path.isdir(output):
         return path
     ending = ".sheet.png" if sheet else ".tracked.mp4" if frame is None else f".frame{frame}.png"

@@ -39,7 +39,7 @@ def serve(choice: ModelChoice, host: str, port: int, open_page: bool) -> None:
         from vidseg.web.app import create_app
         from vidseg.web.serving import GracefulServer
     except ModuleNotFoundError as error:
-        raise VidsegError('vidseg serve needs the web extra: pip install "vidseg[web]"') from error
+        raise VidsegError('vidseg serve needs the web extra: pip install ".[web]" in the clone of vidseg') from error
 
     listening = listen(host, port)  # before the seconds that loading takes
     port = listening.getsockname()[1]

@@ -119,7 +119,7 @@ def require_extra() -> None:
         import_module("scipy.optimize")
         import_module("trackeval")
     except ImportError as error:
-        raise VidsegError('vidseg eval needs the eval extra: pip install "vidseg[eval]"') from error
+        raise VidsegError('vidseg eval needs the eval extra: pip install ".[eval]" in the clone of vidseg') from error
 
 
 def number_ids(frames: list[FramePairs], side: str) -> int:

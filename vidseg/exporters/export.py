@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vidseg.errors import InputError, OutputError
 from vidseg.exporters.formats import FORMATS, SEED, VAL_SHARE, Format, did_you_mean
-from vidseg.io.files import atomic_output, check_writable
+from vidseg.io.files import atomic_output, check_writable, make_folder, names_folder
 
 IMAGE_FILES = ("*.jpg", "*/*.jpg")  # what is in a folder of images
 
@@ -40,7 +40,8 @@ def export(  # noqa: PLR0913 - keywords of the public API
         tracks: a tracks file, or several that make one data set; a folder stands for the tracks files in it.
         format: a name of FORMATS.
         output: file or folder to write; by default named like the tracks file, and beside it. A data set
-            of one folder goes into it, and is named like it.
+            of one folder goes into it, and is named like it. For a format that is one file, a path that ends in a
+            slash or has no suffix is the folder that it goes to, and is made.
         clip: where the images come from; by default the clip that the tracks file names.
         name: what the images of one tracks file are called; by default like that file, or like the image files that
             were tracked.
@@ -84,6 +85,8 @@ def export(  # noqa: PLR0913 - keywords of the public API
     selection = Selection(every=every, min_score=min_score, val=val, seed=seed)
     sources = open_sources(paths, selection, clip=clip, needs_clips=images or chosen.needs_images, name=name)
     target = _target(paths, chosen, output, name, folder)
+    if output is not None and names_folder(output):
+        make_folder(target.parent)  # of a format that is a folder itself, the one that it is in
     image_folder = target.with_name(f"{target.stem}.images") if images else None
     _check_target(target, image_folder, chosen, [*paths, *(one.clip for one in sources if one.clip)], overwrite)
     try:
@@ -137,7 +140,7 @@ def _target(
 ) -> Path:
     """Where to write: as asked for, or named like the tracks file, beside it or in the folder given for a file.
 
-    A data set of a `folder` goes into it.
+    A data set of a `folder` goes into it, and one of several tracks files into the folder given for a file.
     """
     if output is None and len(paths) > 1 and folder is not None:
         return chosen.path_in(folder)
@@ -148,9 +151,8 @@ def _target(
         default = default.with_name(name + chosen.suffix)
     if output is None:
         return default
-    # Not is_dir(), which raises where a name is too long.
-    if not chosen.folder and os.path.isdir(output) and len(paths) == 1:
-        return Path(output, default.name)
+    if not chosen.folder and names_folder(output):
+        return Path(output, default.name) if len(paths) == 1 else chosen.path_in(Path(output))
     return Path(os.path.abspath(output)) if Path(output).name in ("", "..") else Path(output)
 
 

@@ -14,7 +14,7 @@ try:
     import pyarrow as pa
     from pyarrow import parquet
 except ImportError as error:
-    raise VidsegError('parquet needs the parquet extra: pip install "vidseg[parquet]"') from error
+    raise VidsegError('parquet needs the parquet extra: pip install ".[parquet]" in the clone of vidseg') from error
 
 TYPES = {
     **dict.fromkeys(COLUMNS, pa.int32()),

@@ -1,4 +1,4 @@
-"""Output files that appear under their name only when they are complete."""
+"""Output files that appear under their name only when they are complete, and the folders they go to."""
 
 from __future__ import annotations
 
@@ -55,6 +55,25 @@ def check_writable(
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already: choose another name, or allow --overwrite")
     return path
+
+
+def names_folder(output: str | os.PathLike[str]) -> bool:
+    """Whether an output is a folder: it is one already, ends in a slash, or has no suffix."""
+    given = os.fspath(output)
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    return os.path.isdir(given) or given.endswith(separators) or not Path(given).suffix
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for results, if there is none.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made a folder ({error.strerror}); choose another --output") from error
 
 
 def for_ffmpeg(path: str | os.PathLike[str]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidseg.errors import ModelError
 from vidseg.sam.checkpoint import find_file, read_weights
+from vidseg.sam.transformers_format import has_transformers_names, meta_config, meta_weights
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
@@ -35,7 +36,8 @@ def build_sam(checkpoint: str | Path, device: str = "cpu") -> SAM2Base:
     Args:
         checkpoint: Meta's `.pt` file, also as training saves it, a `.safetensors` file, or a folder with
             `model.safetensors` or with one `.pt` file (a snapshot of the hub). The config is a `.yaml` of the same name
-            (or `config.yaml`) beside it if there is one; else it follows from the shapes.
+            (or `config.yaml`) beside it if there is one; else it follows from the shapes. Or what transformers saved of
+            a `Sam2VideoModel`, one file or several, with its `config.json` beside it.
         device: where the network goes.
 
     Returns:
@@ -46,8 +48,12 @@ def build_sam(checkpoint: str | Path, device: str = "cpu") -> SAM2Base:
     """
     path = find_file(Path(checkpoint))
     weights = read_weights(path)
-    config = find_config(path, weights)
-    network = instantiate_config(config)
+    if has_transformers_names(weights):
+        config, weights = path.with_name("config.json"), meta_weights(weights, path)
+        network = instantiate_config(stock_config("sam2.1", "t"), meta_config(config), config)
+    else:
+        config = find_config(path, weights)
+        network = instantiate_config(config)
     try:
         network.load_state_dict({name: value.float() for name, value in weights.items()})
     except RuntimeError as error:
@@ -71,14 +77,29 @@ def find_config(path: Path, weights: dict[str, Tensor]) -> Path:
             f"{path}: not one of the SAM 2 sizes tiny, small, base-plus, large; "
             f"put its config beside it as {path.stem}.yaml"
         )
+    return stock_config("sam2.1" if "no_obj_embed_spatial" in weights else "sam2", size)
+
+
+def stock_config(version: str, size: str) -> Path:
+    """A config in the sam2 package: of "sam2" or "sam2.1", in one of SIZES."""
     import sam2
 
-    version = "sam2.1" if "no_obj_embed_spatial" in weights else "sam2"
     return Path(sam2.__path__[0]) / "configs" / version / f"{version}_hiera_{size}.yaml"
 
 
-def instantiate_config(config: Path) -> SAM2Base:
-    """A network with fresh weights from a config in the sam2 package's format, with the stock predictor's overrides."""
+def instantiate_config(
+    config: Path, changes: Mapping[str, Any] | None = None, changed_by: Path | None = None
+) -> SAM2Base:
+    """A network with fresh weights from a config in the sam2 package's format, with the stock predictor's overrides.
+
+    Args:
+        config: the file.
+        changes: what is different, by dotted names.
+        changed_by: the file that says so, for messages.
+
+    Raises:
+        ModelError: the file cannot be read, or there is no such network.
+    """
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
@@ -91,9 +112,12 @@ def instantiate_config(config: Path) -> SAM2Base:
                 raise ValueError(f"it asks for {value}, which is not part of SAM 2")
             if "${" in str(value) or key == "weights_path":
                 raise ValueError(f"{key}: {value} is not allowed here")
+        for name, value in (changes or {}).items():
+            OmegaConf.update(model, name, value)
         return instantiate(OmegaConf.merge(model, STOCK_OVERRIDES))
     except Exception as error:  # hydra, OmegaConf, YAML and the modules themselves all raise their own
-        raise ModelError(f"{config}: not a usable SAM 2 config ({(str(error).splitlines() or ['?'])[0]})") from None
+        reason = (str(error).splitlines() or ["?"])[0]
+        raise ModelError(f"{changed_by or config}: not a usable SAM 2 config ({reason})") from None
 
 
 def is_sam2_class(name: str) -> bool:

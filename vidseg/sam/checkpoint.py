@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidseg.errors import ModelError
+from vidseg.sam.transformers_format import has_transformers_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +21,8 @@ NUMPY_NAMES = [
     "numpy.ndarray",
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
 ]
-TRANSFORMERS = "it is SAM 2 in transformers' format; give Meta's .pt file of that model instead, or its hub id"
+SHARDS = "model.safetensors.index.json"  # lists the files of a checkpoint that transformers saved in several
+TRAINER_FILES = ("optimizer", "scheduler", "scaler", "rng_state")  # what transformers' Trainer saves beside the weights
 
 
 class Unread:
@@ -41,26 +43,33 @@ def find_file(checkpoint: Path) -> Path:
     """The file with the weights.
 
     Args:
-        checkpoint: the file itself; or a folder with Meta's `.pt` or with `model.safetensors`, and whatever else.
+        checkpoint: the file itself; or a folder with Meta's `.pt`, with `model.safetensors` or with what transformers
+            saved, and whatever else. Of a folder that has Meta's file and transformers', Meta's is taken.
 
     Raises:
         ModelError: there is no such file, or more than one.
     """
-    if not checkpoint.is_dir():
-        path = checkpoint
-    else:
-        path = checkpoint / "model.safetensors"
-        if not path.is_file() or (checkpoint / "config.json").is_file() and is_transformers(path):
-            others = sorted(file for file in checkpoint.iterdir() if file.suffix in {".pt", ".pth"} and file.is_file())
+    path = checkpoint
+    if checkpoint.is_dir():
+        ours = checkpoint / "model.safetensors"
+        path = next((file for file in (ours, checkpoint / SHARDS) if file.is_file()), ours)
+        if path != ours or not path.is_file() or (checkpoint / "config.json").is_file() and is_transformers(path):
+            others = sorted(file for file in checkpoint.iterdir() if is_pickle(file))
             if len(others) > 1:
                 names = ", ".join(file.name for file in others)
                 raise ModelError(f"{checkpoint}: holds several checkpoints ({names}); give one of these files")
             path = others[0] if others else path
     if not path.is_file():
         raise ModelError(
-            f"{path}: no such SAM 2 checkpoint; give a .pt file, or a folder with model.safetensors and config.yaml"
+            f"{path}: no such SAM 2 checkpoint; give a .pt file, or a folder with model.safetensors and config.yaml "
+            "(or config.json, of transformers' Sam2VideoModel)"
         )
     return path
+
+
+def is_pickle(file: Path) -> bool:
+    """Whether a file of a folder may be a checkpoint in Meta's format."""
+    return file.suffix in {".pt", ".pth"} and file.is_file() and not file.name.startswith(TRAINER_FILES)
 
 
 def is_transformers(path: Path) -> bool:
@@ -74,13 +83,8 @@ def is_transformers(path: Path) -> bool:
         return False
 
 
-def has_transformers_names(weights: Mapping[str, object]) -> bool:
-    """Whether weights are those of transformers' Sam2Model or Sam2VideoModel."""
-    return any(name.startswith("vision_encoder.backbone.") for name in weights)
-
-
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a checkpoint by their names in the network.
+    """Tensors of a checkpoint by their names in the network, or by those that transformers gives them.
 
     Only tensors are ever read from the file: no pickled code runs.
 
@@ -90,10 +94,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     import torch
 
     try:
-        if path.suffix == ".safetensors":
+        if path.name == SHARDS:
+            content: Any = read_shards(path)
+        elif path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            content: Any = load_file(path)
+            content = load_file(path)
         else:
             # NumPy's own functions trust what a file says of a value, so they do not get to see it.
             with torch.serialization.safe_globals([(Unread, name) for name in NUMPY_NAMES]):
@@ -106,9 +112,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path}: holds no SAM 2 weights (expected Meta's layout: a dictionary under the key 'model', "
             "or under 'state_dict' or 'model_state_dict')"
         )
-    if has_transformers_names(weights):
-        raise ModelError(f"{path}: {TRANSFORMERS}")
     return weights
+
+
+def read_shards(index: Path) -> dict[str, Tensor]:
+    """The tensors of all files that an index names; they lie beside it."""
+    from safetensors.torch import load_file
+
+    files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    return {name: value for file in files for name, value in load_file(index.with_name(file)).items()}
 
 
 def reason_of(error: Exception) -> str:

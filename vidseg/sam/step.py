@@ -93,11 +93,14 @@ class Step:
     def _pointer_tokens(self, pointers: Tensor, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Object pointers as memory tokens with their encoding of time, both [B, 64, P · C/64].
 
-        Each pointer of C channels is cut into C/64 tokens; its distance in frames is a sine encoding, projected.
+        Each pointer of C channels is cut into C/64 tokens; its distance in frames is a sine encoding, projected, or
+        nothing for SAM 2.0.
         """
         network = self.network
         channels, width = pointers.shape[-1], network.mem_dim
         tokens = pointers.unflatten(2, (channels // width, width)).flatten(1, 2)
+        if not network.add_tpos_enc_to_obj_ptrs:  # SAM 2.0
+            return tokens.transpose(1, 2), torch.zeros_like(tokens).transpose(1, 2)
         encoded = get_1d_sine_pe(distances / (network.max_obj_ptrs_in_encoder - 1), dim=channels)
         position = network.obj_ptr_tpos_proj(encoded).repeat_interleave(channels // width, dim=1)
         return tokens.transpose(1, 2), position.transpose(1, 2)
