@@ -8,7 +8,7 @@ are pending until that is decided: no longer than two detection runs lie apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vidseg.io.clip import Frame
 from vidseg.prompts.object_prompt import ObjectPrompt
@@ -23,6 +23,7 @@ from vidseg.tracking.matching import mask_iou
 from vidseg.tracking.options import TrackOptions
 from vidseg.tracking.pass_state import PassState
 from vidseg.tracking.pending import PendingFrame
+from vidseg.tracking.prompt_update import PromptUpdate
 from vidseg.tracking.registry import TrackRegistry
 from vidseg.tracking.scene_change import SceneChangeDetector
 from vidseg.tracking.update import TrackUpdate
@@ -93,12 +94,19 @@ class PropagationPass:
                 self._crossings.reset()
                 self._close_scene(now, features)
             update_crossings(self._crossings, self.propagator, self.state.pending, features)
-        if prompts := self.state.prompts.pop(frame.index, None):
+        update, corrections = None, []
+        if prompts := self.state.prompts.pop(frame.index, ()):
             features = features or self.propagator.embed(frame.image)
-            self._prompt(now, features, prompts)
+            update = self._prompt_update(now, features)
+            if update.undecided(prompts) and self._detector and self._is_detection_time(frame, scene_begins):
+                found = found or self._detector(frame)
+                prompts, corrections = update.split(prompts, found)
+            self._prompt(update, prompts)
         self._end_unseen_and_duplicates(now)  # what is prompted here may lie on another track already
         if found is not None or self._is_detection_time(frame, scene_begins):
             self._detect(now, features, found)
+        if update and corrections:
+            self._prompt(update, corrections)
         self.frames_done += 1
 
     def pop_final(self, everything: bool = False) -> Iterator[PendingFrame]:
@@ -145,11 +153,21 @@ class PropagationPass:
                     continue
             self._terminate(internal_id, now)
 
-    def _prompt(self, now: PendingFrame, features: FrameFeatures, prompts: Iterable[ObjectPrompt]) -> None:
+    def _prompt_update(self, now: PendingFrame, features: FrameFeatures) -> PromptUpdate:
+        """What the user's prompts on a frame may change."""
+        return PromptUpdate(
+            registry=self.registry,
+            propagator=self.propagator,
+            options=self._options,
+            now=now,
+            features=features,
+            predicted_boxes=self._crossings.predicted_boxes(now.time),
+            reverse=self._reverse,
+        )
+
+    def _prompt(self, update: PromptUpdate, prompts: Sequence[ObjectPrompt]) -> None:
         """Begin or correct the tracks of objects that the user points at on a frame."""
-        by_id = {self.registry.prompt(one.id, now.frame.index): one.prompt for one in prompts}
-        self._crossings.forget(by_id)
-        now.add(self.propagator.prompt(features, now.frame.index, by_id, self._reverse, as_conditioning=True))
+        self._crossings.forget(update.apply(prompts))
 
     def _end_unseen_and_duplicates(self, now: PendingFrame) -> None:
         """Note which tracks are visible; terminate those that have not been for long, and duplicates.

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import supervision as sv
     from numpy.typing import NDArray
 
+PROMPTED = "prompted"  # where detections on an image carry the ids of the objects that prompts turned out to be of
+
 
 @dataclass
 class TrackedFrame:

@@ -19,6 +19,7 @@ from vidseg.rendering.options import DEFAULT_STYLES, STYLES
 from vidseg.rendering.palette import PALETTE
 from vidseg.samples import SAMPLES, sample
 from vidseg.tracks.file import record_of
+from vidseg.tracks.frame import PROMPTED
 from vidseg.web import limits, results, runs, schemas
 from vidseg.web.events import events
 from vidseg.web.sessions import Media, Session
@@ -222,10 +223,11 @@ def segment(media: File, wanted: schemas.SegmentRequest, request: Request) -> sc
             return frame, best_score(frame.detections) if wanted.text else 0.0, time.perf_counter() - began
 
     found, best, seconds = server.segment_pool.submit(answer).result()
-    objects, prompted = record_of(found)["objects"], {one["id"] for one in prompts}
+    objects, prompted = record_of(found)["objects"], found.detections.metadata[PROMPTED]
+    own = {number for number, object_id in prompted.items() if number == object_id}
     free = (number for number in range(wanted.first_id, 10**9) if number not in prompted)
     for one in objects:
-        if one["id"] not in prompted:
+        if one["id"] not in own:
             one["id"] = next(free)
     return schemas.SegmentAnswer(objects=objects, best_score=best, seconds=seconds)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from fastapi import HTTPException
 
 from vidseg.detection.phrases import parse_phrases
 from vidseg.errors import InputError
 from vidseg.tracks.file import TracksWriter, header_of, read_tracks, record_of
-from vidseg.tracks.records import FrameRecord
+from vidseg.tracks.records import FrameRecord, ObjectRecord
 from vidseg.web.fair_lock import FairLock
 from vidseg.web.jobs import Cancelled, Job
 from vidseg.web.schemas import TrackRequest
@@ -188,14 +189,22 @@ def resume_from(media: Media, frame: int, corrections: PromptsByFrame, without: 
     """
     last_seen: dict[int, tuple[int, float]] = {}  # number and time of the last frame on which each object is seen
     now, time = -1, 0.0
+    on_frame: list[ObjectRecord] = []
     for record in records_until(media, frame):
         now, time = record.index, record.time
-        last_seen |= {one.id: (now, time) for one in record.objects if one.id not in without}
+        on_frame = [one for one in record.objects if one.id not in without]
+        last_seen |= {one.id: (now, time) for one in on_frame}
     if now != frame:
         raise InputError(f"frame {frame} has not been tracked yet; correct a frame that has been")
     first, start = min((seen for seen in last_seen.values() if time - seen[1] <= REACH), default=(frame, time))
-    prompts = {index: list(some) for index, some in corrections.items()}
-    corrected = {one["id"]: one for one in corrections.get(frame, ())}
+    known = tracked_ids(media) | without
+    # Objects of the earlier run begin under the ids that they have, whatever the text finds there.
+    prompts = {
+        index: [one | {"new": one["new"] or one["id"] in known} for one in some] for index, some in corrections.items()
+    }
+    if frame in prompts:
+        prompts[frame] = with_ids_of_objects(prompts[frame], on_frame)
+    corrected = {one["id"]: one for one in prompts.get(frame, ())}
     prompted: set[int] = set()
     for record in records_until(media, frame):
         for one in record.objects if record.index >= first else ():
@@ -207,8 +216,8 @@ def resume_from(media: Media, frame: int, corrections: PromptsByFrame, without: 
             # Once where it comes first, and again on the frame itself, where a correction takes the place of its mask.
             is_due = number not in corrected if record.index == frame else number not in prompted
             if is_due:
-                known = {"id": number, "label": one.label, "mask": one.code()}
-                prompts.setdefault(record.index, []).append(known)
+                mask = {"id": number, "label": one.label, "mask": one.code(), "new": True}
+                prompts.setdefault(record.index, []).append(mask)
                 prompted.add(number)
     if not prompts:
         raise InputError(
@@ -217,8 +226,23 @@ def resume_from(media: Media, frame: int, corrections: PromptsByFrame, without: 
     return ResumePoint(
         time=max(0.0, start - media.clip.first_time),
         prompts=prompts,
-        reserved_ids=tracked_ids(media) | without,
+        reserved_ids=known,
     )
+
+
+def with_ids_of_objects(prompts: list[dict[str, Any]], objects: Sequence[ObjectRecord]) -> list[dict[str, Any]]:
+    """The prompts on a frame; those that lie on an object there get its id, unless they are new or it has another."""
+    from vidseg.prompts.object_prompt import object_prompt
+    from vidseg.tracking.correction import object_at
+    from vidseg.tracking.options import THRESHOLDS
+
+    masks = np.array([one.mask() for one in objects])
+    ids = [one["id"] for one in prompts]
+    for place, one in enumerate(prompts):
+        row = None if one["new"] else object_at(object_prompt(one).prompt, masks, THRESHOLDS.prompt_iou)
+        if row is not None and objects[row].id not in ids:
+            ids[place] = objects[row].id
+    return [one | {"id": i, "new": one["new"] or i != one["id"]} for one, i in zip(prompts, ids)]
 
 
 def tracked_ids(media: Media) -> frozenset[int]:
