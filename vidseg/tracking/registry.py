@@ -196,7 +196,7 @@ class TrackRegistry:
             (internal_id,) = self.reserve(1)
             track = Track(frame, score_sum=self.thresholds.confirm_score_sum)
             self.state.tracks[internal_id] = track
-            self._name(track, user_id if user_id not in self.state.labels else self._free_id())
+            self._name(track, user_id if user_id not in self.state.labels else self._free_id(self.state.user_labels))
         self.state.prompted[user_id] = internal_id
         track = self.state.tracks[internal_id]
         self.confirm(internal_id)
@@ -253,9 +253,9 @@ class TrackRegistry:
         for track_id in track_ids:
             self.state.frames_visible[track_id] += 1
 
-    def _free_id(self) -> int:
-        """The lowest track id that no track has or is to have."""
-        taken = self.state.labels.keys() | self.state.kept_ids | self.state.reserved_ids
+    def _free_id(self, besides: Iterable[int] = ()) -> int:
+        """The lowest track id that no track has or is to have; `besides` are not free either."""
+        taken = {*self.state.labels, *self.state.kept_ids, *self.state.reserved_ids, *besides}
         return next(number for number in count(1) if number not in taken)
 
     def _name(self, track: Track, track_id: int) -> None:
