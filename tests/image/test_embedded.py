@@ -116,11 +116,11 @@ def test_a_click_on_what_the_text_finds_refines_it(desk, things):
     refined = desk.segment("cup. clock", prompts=[click]).detections
     assert (refined.tracker_id == alone.tracker_id).all()
     assert (refined.data["class_name"] == alone.data["class_name"]).all()
-    assert refined.metadata["prompted"] == {1: number} and alone.metadata["prompted"] == {}
+    assert refined.metadata["corrected"] == {1: number} and alone.metadata["corrected"] == {}
     for found, label, before, after in zip(alone.tracker_id, alone.data["class_name"], alone.mask, refined.mask):
         assert (before == after).all() == (found != number) and iou(after, things[label][0]) > 0.8
     another = desk.segment("cup. clock", prompts=[click | {"new": True}]).detections
-    assert another.metadata["prompted"] == {1: 1}
+    assert another.metadata["corrected"] == {} and another.data["class_name"][0] == "clock"
 
 
 def test_exact_mask(desk, things):

@@ -29,7 +29,7 @@ from vidseg.tracking.pending import MaskEstimate, PendingFrame
 from vidseg.tracking.prompt_update import PromptUpdate
 from vidseg.tracking.registry import Identity, TrackRegistry
 from vidseg.tracking.update import TrackUpdate
-from vidseg.tracks.frame import PROMPTED, ClassIds, TrackedFrame
+from vidseg.tracks.frame import CORRECTED, ClassIds, TrackedFrame
 
 if TYPE_CHECKING:
     from vidseg.detection.base import Detector
@@ -121,9 +121,9 @@ class EmbeddedImage:
             The only frame of the clip: `detections` has masks, ids (1, 2, … in the order above, then what the text
             found), labels, class ids, and as confidence SAM's guess of each mask's IoU. data["mask_logits"] is N×h×w
             float32: the low-resolution logits. metadata["best_score"] is the best score of the detector, also below its
-            threshold; metadata["best_scores"] is a list of the same for each phrase; metadata["prompted"] is the id of
-            the object by that of the prompt: where a prompt lies on what the text found, it refines that object, unless
-            it is `new`. Objects without a single pixel are left out.
+            threshold; metadata["best_scores"] is a list of the same for each phrase. A prompt that lies on something
+            that the text finds refines that object, unless it is `new`; metadata["corrected"] is the object's id by
+            that of the prompt. Objects without a single pixel are left out.
 
         Raises:
             InputError: there is no prompt, one is not valid or lies outside the image, or a threshold is not a number
@@ -165,8 +165,9 @@ class EmbeddedImage:
         logits = np.array([logits.cpu().numpy() for logits in low_res], np.float32).reshape(-1, side, side)
         frame.detections.class_id = ClassIds(phrases).number(frame.detections.data["class_name"])
         frame.detections.data[LOGITS] = logits
-        prompted = {number: registry.tracks[i].track_id for number, i in registry.state.prompted.items()}
-        frame.detections.metadata.update({BEST_SCORE: score, BEST_SCORES: scores, PROMPTED: prompted})
+        tracks = {number: registry.tracks[i] for number, i in registry.state.prompted.items()}
+        corrected = {number: track.track_id for number, track in tracks.items() if track.corrected_from is not None}
+        frame.detections.metadata.update({BEST_SCORE: score, BEST_SCORES: scores, CORRECTED: corrected})
         return frame
 
     def candidates(self, prompt: ObjectPrompt | Mapping[str, object]) -> TrackedFrame:

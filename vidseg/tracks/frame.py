@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import supervision as sv
     from numpy.typing import NDArray
 
-PROMPTED = "prompted"  # where detections on an image carry the ids of the objects that prompts turned out to be of
+CORRECTED = "corrected"  # where detections on an image carry the ids of found objects that prompts turned out to be of
 
 
 @dataclass

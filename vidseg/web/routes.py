@@ -19,7 +19,7 @@ from vidseg.rendering.options import DEFAULT_STYLES, STYLES
 from vidseg.rendering.palette import PALETTE
 from vidseg.samples import SAMPLES, sample
 from vidseg.tracks.file import record_of
-from vidseg.tracks.frame import PROMPTED
+from vidseg.tracks.frame import CORRECTED
 from vidseg.web import limits, results, runs, schemas
 from vidseg.web.events import events
 from vidseg.web.sessions import Media, Session
@@ -223,9 +223,9 @@ def segment(media: File, wanted: schemas.SegmentRequest, request: Request) -> sc
             return frame, best_score(frame.detections) if wanted.text else 0.0, time.perf_counter() - began
 
     found, best, seconds = server.segment_pool.submit(answer).result()
-    objects, prompted = record_of(found)["objects"], found.detections.metadata[PROMPTED]
-    own = {number for number, object_id in prompted.items() if number == object_id}
-    free = (number for number in range(wanted.first_id, 10**9) if number not in prompted)
+    objects, corrected = record_of(found)["objects"], found.detections.metadata[CORRECTED]
+    own = {one["id"] for one in prompts if one["id"] not in corrected}  # what else there is, the text has found
+    free = (number for number in range(wanted.first_id, 10**9) if number not in own)
     for one in objects:
         if one["id"] not in own:
             one["id"] = next(free)
