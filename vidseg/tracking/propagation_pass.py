@@ -167,7 +167,9 @@ class PropagationPass:
 
     def _prompt(self, update: PromptUpdate, prompts: Sequence[ObjectPrompt]) -> None:
         """Begin or correct the tracks of objects that the user points at on a frame."""
-        self._crossings.forget(update.apply(prompts))
+        ids = update.apply(prompts)
+        self._crossings.forget(ids)
+        self.state.prompted |= set(ids)
 
     def _end_unseen_and_duplicates(self, now: PendingFrame) -> None:
         """Note which tracks are visible; terminate those that have not been for long, and duplicates.
@@ -260,7 +262,7 @@ class PropagationPass:
                 self.registry.add_embedding(internal_id, embedding)
             self._backfill(now, outcome.begun, self._reappeared(now, outcome.matched))
         state.previous_backfill_limit, state.backfill_limit = state.backfill_limit, self._position(now.frame)
-        state.crossed = set()
+        state.crossed, state.prompted = set(), set()
 
     def _since_last_run(self, now: PendingFrame) -> list[PendingFrame]:
         """The frames between the last detection run and this frame."""
@@ -269,8 +271,10 @@ class PropagationPass:
 
     def _reappeared(self, now: PendingFrame, ids: Iterable[int]) -> list[int]:
         """Those of some tracks that are to be backfilled although they were there before."""
-        # Nothing is sure of those that passed one that looks alike, and what the user points at stays as it is.
-        fixed = self.state.crossed | {i for i, track in self.registry.tracks.items() if track.user_prompted}
+        # Nothing is sure of those that passed one that looks alike, and what the user points at stays as it is. But
+        # what a detection found, and a correction put right, is backfilled when it comes back later.
+        begun = {i for i, track in self.registry.tracks.items() if track.user_prompted and track.corrected_from is None}
+        fixed = self.state.crossed | self.state.prompted | begun
         candidates = [i for i in ids if i not in fixed]
         share = self._options.thresholds.reappeared_confidence
         return reappeared(candidates, now, self._since_last_run(now), share)
