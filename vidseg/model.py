@@ -230,8 +230,9 @@ class Model:
             point_labels: P times 1 (on the object) or 0 (on what does not belong to it). Default: all 1.
             masks: N×H×W bool, exact masks on the keyframe, one object each.
             prompts: what is pointed at on which frame: {number of a frame or "keyframe": [prompts]}, each an
-                `ObjectPrompt` or a mapping with its fields (id, label, box, points, point_labels, mask). A new id
+                `ObjectPrompt` or a mapping with its fields (id, label, box, points, point_labels, mask, new). A new id
                 begins an object there, a known one corrects it from there on. `boxes` and so on have the ids 1, 2, ….
+                What lies on an object that is there already corrects that one, unless it is `new`.
             keyframe: number of the frame on which objects are prompted first; they are tracked from there in both
                 directions. Or "first"; or "auto": the first frame for boxes, points and masks, the first one that has
                 `prompts`, or for text the first one on which something is found, looking twice a second. Frames before

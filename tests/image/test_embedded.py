@@ -108,6 +108,21 @@ def test_text_does_not_find_again_what_was_pointed_at(desk, things):
     assert found.tracker_id.tolist() == [1] and list(found.data["class_name"]) == ["clock"]  # and it gives it its name
 
 
+def test_a_click_on_what_the_text_finds_refines_it(desk, things):
+    alone = desk.segment("cup. clock").detections
+    click = {"id": 1, "points": [things["clock"][2], things["phone"][2]], "point_labels": [1, 0]}
+    (number,) = alone.tracker_id[alone.data["class_name"] == "clock"]
+    assert number != 1  # or this would show little
+    refined = desk.segment("cup. clock", prompts=[click]).detections
+    assert (refined.tracker_id == alone.tracker_id).all()
+    assert (refined.data["class_name"] == alone.data["class_name"]).all()
+    assert refined.metadata["corrected"] == {1: number} and alone.metadata["corrected"] == {}
+    for found, label, before, after in zip(alone.tracker_id, alone.data["class_name"], alone.mask, refined.mask):
+        assert (before == after).all() == (found != number) and iou(after, things[label][0]) > 0.8
+    another = desk.segment("cup. clock", prompts=[click | {"new": True}]).detections
+    assert another.metadata["corrected"] == {} and another.data["class_name"][0] == "clock"
+
+
 def test_exact_mask(desk, things):
     mask = things["scissors"][0]
     (found,) = desk.segment(masks=[mask]).detections.mask

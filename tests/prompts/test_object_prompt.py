@@ -78,6 +78,7 @@ def test_bad_clicks(given, message):
         ({"id": 1, "mask": [[1, 0], [1]]}, "rows of one length"),
         ({"id": 2**31, "box": [1, 2, 3, 4]}, "needs an id"),
         ({"id": 1, "points": [[1, 2]], "point_labels": [[1], [1, 0]]}, "as many point labels"),
+        ({"id": 1, "points": [[1, 2]], "new": 1}, "it is true or false"),
         ("box", "must be a mapping"),
         ([1], "must be a mapping"),
     ],

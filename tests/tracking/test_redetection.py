@@ -208,7 +208,7 @@ def test_what_is_taken_to_have_reappeared(demo, numbers):
         {1: 0.9, 2: 0.7, 4: 0.9},
         {1: 0.9, 2: 0.9, 3: 0.9, 4: 0.9},
     ]
-    registry = TrackRegistry({4: None})
+    registry = TrackRegistry({4: None, 5: None})
     for internal_id in registry.reserve(3):
         registry.create(internal_id, 0, "dog", 0.9)
     registry.prompt(4, 0)
@@ -225,6 +225,10 @@ def test_what_is_taken_to_have_reappeared(demo, numbers):
     assert one_pass._reappeared(last, [2, 3]) == [3]
     one_pass.state.crossed = {3}
     assert one_pass._reappeared(last, [1, 2, 3, 4]) == [1]
+    registry.prompt(5, 0, corrects=1)
+    assert one_pass._reappeared(last, [1, 2, 3, 4]) == [1]  # it was found, and put right before the last detection run
+    one_pass.state.prompted = {1}
+    assert one_pass._reappeared(last, [1, 2, 3, 4]) == []
 
 
 class Returning:

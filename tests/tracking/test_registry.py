@@ -81,3 +81,25 @@ def test_a_copy_changes_nothing():
     copy.add_embedding(dog, unit(1, 0))
     assert registry.tentative() == {dog, cat} and registry.state.labels == {}
     assert registry.tracks[dog].label == "dog" and not registry.tracks[dog].embeddings
+
+
+@pytest.mark.parametrize("label, expected", [(None, "dog"), ("Rex", "Rex")])
+def test_a_correction_takes_no_id(label, expected):
+    registry, (dog, cat) = registry_of(2, user_labels={1: label, 2: None}, open_ids={1})
+    registry.confirm(dog)
+    assert registry.prompt(1, 5, corrects=cat) == cat  # tentative until now
+    assert registry.state.labels == {1: "dog", 3: expected} and not registry.tentative()
+    assert registry.prompt(1, 6) == cat and not registry.renumbered()
+    assert [registry.identities(frame)[cat].user_prompted for frame in (4, 5, None)] == [False, True, True]
+    registry.add_detection(cat, "dog", 0.9)
+    assert registry.tracks[cat].label == expected
+
+
+def test_an_id_is_kept_free_until_it_is_known_to_be_of_another_object():
+    registry, (dog, cat) = registry_of(2, user_labels={1: None})
+    registry.release([1])
+    registry.confirm(dog)
+    assert registry.state.labels == {1: "dog"}
+    registry.confirm(cat)
+    registry.prompt(1, 5)  # none of them after all
+    assert registry.state.labels == {1: "dog", 2: "dog", 3: "object"} and registry.renumbered() == {1: 3}

@@ -8,7 +8,7 @@ import pytest
 from tests.support.sprites import RATE, film, sand, sky
 from vidseg.errors import InputError
 from vidseg.io.clip import Clip
-from vidseg.prompts.geometry import Box, MaskPrompt
+from vidseg.prompts.geometry import Box, MaskPrompt, Points
 from vidseg.prompts.object_prompt import ObjectPrompt
 from vidseg.tracking.detections import PhraseDetector
 from vidseg.tracking.options import TrackOptions
@@ -49,8 +49,9 @@ def begin(demo, clip):
     prompts = {
         3: (ObjectPrompt(9, Box((20.0, 20.0, 60.0, 60.0)), "corner"),),
         20: (ObjectPrompt(12, MaskPrompt(mask)),),
+        38: (ObjectPrompt(15, Points(((440.0, 200.0),), (1,))),),  # on the cat
     }
-    registry = TrackRegistry({9: "corner", 12: None}, {2}, OPTIONS.thresholds)
+    registry = TrackRegistry({9: "corner", 12: None, 15: None}, {2}, OPTIONS.thresholds, open_ids={15})
     detect = PhraseDetector(demo.detector, ["dog", "cat", "ball"])
     state = begin_pass(registry, OPTIONS, RATE, prompts=prompts)
     return PropagationPass(registry, demo.propagator(), detect, OPTIONS, state), detect
@@ -88,8 +89,10 @@ def test_written_and_read_after_every_frame(demo, clip, tmp_path):
     found, resumed = tracked(demo, clip, through_a_file)
     assert [line["frame"] for line in expected] == list(range(FRAMES))
     assert found == expected
-    for what in ("labels", "frames_visible", "keyframe", "next_internal_id"):
+    for what in ("labels", "frames_visible", "keyframe", "next_internal_id", "prompted", "kept_ids"):
         assert getattr(resumed.registry.state, what) == getattr(whole.registry.state, what)
+    state = whole.registry.state
+    assert state.tracks[state.prompted[15]].label == "cat" and 15 not in state.labels
     assert {"free", "encounters"} <= seen  # or the clip would show too little
     assert len(whole.registry.state.labels) >= 4 and any(len(line["objects"]) >= 3 for line in expected)
     assert max(sizes[FRAMES // 2 :]) < 2 * max(sizes[: FRAMES // 2])  # it does not grow with the clip

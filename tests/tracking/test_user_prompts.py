@@ -167,11 +167,11 @@ def test_the_detector_leaves_alone_what_was_pointed_at(demo, truth):
     assert iou(masks_of(list(run), 1)[0], part) > 0.8
 
 
-def test_an_object_by_hand_takes_the_place_of_one_that_was_found(demo, truth):
+def test_a_new_object_by_hand_takes_the_place_of_one_that_was_found(demo, truth):
     run = demo.track(
         PARK,
         prompt="cat",
-        prompts={12: [{"id": 1, "label": "Tom", "box": truth[12].xyxy[CAT].tolist()}]},
+        prompts={12: [{"id": 1, "label": "Tom", "box": truth[12].xyxy[CAT].tolist(), "new": True}]},
         end=24 / RATE,
     )
     frames = list(run)

@@ -92,6 +92,16 @@ def test_clicks_are_the_same_as_in_python(client, visitor, model):
     assert one["id"] == 3 and np.array_equal(decode_mask(one["mask"]), expected.mask[0])
 
 
+def test_a_click_on_what_the_text_finds(client, visitor):
+    place = f"{visitor}/media/{client.post(f'{visitor}/samples/desk.png').json()['media']}/segment"
+    ys, xs = np.nonzero(truth("desk", 0)["clock"][0])
+    prompt = {"id": 2, "points": [[float(np.median(xs)), float(np.median(ys))]]}
+    for new, expected in ((False, {10: "cup", 11: "clock"}), (True, {2: "clock", 10: "cup"})):
+        wanted = {"text": "cup. clock", "prompts": [prompt | {"new": new}], "first_id": 10}
+        objects = client.post(place, json=wanted).json()["objects"]
+        assert {one["id"]: one["label"] for one in objects} == expected
+
+
 def test_any_frame_of_a_clip(client, visitor):
     media = client.post(f"{visitor}/samples/park.mp4").json()["media"]
     frames = {
@@ -122,15 +132,13 @@ def test_tracking_correcting_and_taking_away(client, visitor):
     ball = truth("park", 50)["ball"][0]
     ys, xs = np.nonzero(ball)
     added = {"id": 9, "label": "ball", "box": [int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1]}
-    later, end = run(
-        client,
-        visitor,
-        client.post(f"{place}/track", json={"text": "dog. cat", "from_frame": 50, "prompts": {"50": [added]}}).json()[
-            "job"
-        ],
-    )
+    ys, xs = np.nonzero(truth("park", 50)["cat"][0])
+    corrected = {"id": 12, "points": [[float(np.median(xs)), float(np.median(ys))]]}  # lies on the cat
+    wanted = {"text": "dog. cat", "from_frame": 50, "prompts": {"50": [added, corrected]}}
+    later, end = run(client, visitor, client.post(f"{place}/track", json=wanted).json()["job"])
     assert [frame["index"] for frame in later] == list(range(50, 60))
-    assert {one["id"] for one in later[0]["objects"]} >= {cat["id"], 9}
+    assert {one["id"] for one in later[0]["objects"]} == {one["id"] for one in frames[49]["objects"]} | {9}
+    assert next(one["label"] for one in later[0]["objects"] if one["id"] == cat["id"]) == "cat"
     assert iou(next(one for one in later[0]["objects"] if one["id"] == 9)["mask"], ball) > 0.6
     same = next(one for one in later[-1]["objects"] if one["id"] == cat["id"])
     assert iou(same["mask"], truth("park", 59)["cat"][0]) > 0.6

@@ -177,7 +177,7 @@ user_prompt_options = as_value(
             multiple=True,
             callback=parse_boxes,
             metavar="X1,Y1,X2,Y2[@LABEL]",
-            help="An object by its box, in pixels or percent; may be repeated.",
+            help="An object by its box, in pixels or percent; may be repeated. On what TEXT finds, it corrects that.",
         ),
         click.option(
             "--point",
@@ -185,7 +185,8 @@ user_prompt_options = as_value(
             multiple=True,
             callback=parse_points,
             metavar="X,Y[,-][@N]",
-            help="A click on object N [1], or with ,- on what does not belong to it; refines box N if there is one.",
+            help="A click on object N [1], or with ,- on what does not belong to it; refines box N if there is one, or "
+            "what TEXT finds there.",
         ),
         click.option(
             "--mask",

@@ -26,9 +26,10 @@ from vidseg.sam.prompting import clamp_logits
 from vidseg.tracking.detections import PhraseDetector
 from vidseg.tracking.options import TrackOptions
 from vidseg.tracking.pending import MaskEstimate, PendingFrame
+from vidseg.tracking.prompt_update import PromptUpdate
 from vidseg.tracking.registry import Identity, TrackRegistry
 from vidseg.tracking.update import TrackUpdate
-from vidseg.tracks.frame import ClassIds, TrackedFrame
+from vidseg.tracks.frame import CORRECTED, ClassIds, TrackedFrame
 
 if TYPE_CHECKING:
     from vidseg.detection.base import Detector
@@ -120,8 +121,9 @@ class EmbeddedImage:
             The only frame of the clip: `detections` has masks, ids (1, 2, … in the order above, then what the text
             found), labels, class ids, and as confidence SAM's guess of each mask's IoU. data["mask_logits"] is N×h×w
             float32: the low-resolution logits. metadata["best_score"] is the best score of the detector, also below its
-            threshold; metadata["best_scores"] is a list of the same for each phrase. Objects without a single pixel are
-            left out.
+            threshold; metadata["best_scores"] is a list of the same for each phrase. A prompt that lies on something
+            that the text finds refines that object, unless it is `new`; metadata["corrected"] is the object's id by
+            that of the prompt. Objects without a single pixel are left out.
 
         Raises:
             InputError: there is no prompt, one is not valid or lies outside the image, or a threshold is not a number
@@ -136,24 +138,25 @@ class EmbeddedImage:
         if prompt is None and not by_user:
             raise InputError("give a text prompt, boxes, points, masks or prompts: what should be segmented?")
         phrases = [] if prompt is None else parse_phrases(prompt)
+        options = TrackOptions(allow_overlap=allow_overlap, refine_edges=self._refine_edges)
         registry, engine = TrackRegistry({one.id: one.label for one in by_user}), self._engine.fork([])
         now, answers = PendingFrame(self._frame()), {}
-        score, scores = 0.0, []
-        for one in by_user:
-            internal_id = registry.prompt(one.id, 0)
-            answer = self._answer(one, previous)
-            answers[internal_id] = clamp_logits(answer.logits[0])
-            answer.ids, answer.logits = [internal_id], fill_holes(answer.logits[None])[0]
-            now.add(answer)
+        update = PromptUpdate(registry=registry, propagator=engine, options=options, now=now, features=self._features)
+        score, scores, found = 0.0, [], None
+        corrections: list[ObjectPrompt] = []
         if phrases:
             detect = PhraseDetector(with_thresholds(self._detector(), box_threshold, text_threshold), phrases)
             found = detect(now.frame)
             score, scores = detect.best_score, list(detect.best_scores.values())
+            by_user, corrections = update.split(by_user, found)
+        self._prompt(update, by_user, previous, answers)
+        if found is not None:
             TrackUpdate(
                 registry=registry, propagator=engine, now=now, features=self._features, will_redetect=False
             ).apply(found)
+        self._prompt(update, corrections, previous, answers)
         identities = registry.identities()
-        frame = now.finalize(identities, TrackOptions(allow_overlap=allow_overlap, refine_edges=self._refine_edges))
+        frame = now.finalize(identities, options)
         ids = {identity.track_id: internal_id for internal_id, identity in identities.items()}
         assert frame.detections.tracker_id is not None
         shown = [ids[track_id] for track_id in frame.detections.tracker_id.tolist()]
@@ -162,7 +165,9 @@ class EmbeddedImage:
         logits = np.array([logits.cpu().numpy() for logits in low_res], np.float32).reshape(-1, side, side)
         frame.detections.class_id = ClassIds(phrases).number(frame.detections.data["class_name"])
         frame.detections.data[LOGITS] = logits
-        frame.detections.metadata.update({BEST_SCORE: score, BEST_SCORES: scores})
+        tracks = {number: registry.tracks[i] for number, i in registry.state.prompted.items()}
+        corrected = {number: track.track_id for number, track in tracks.items() if track.corrected_from is not None}
+        frame.detections.metadata.update({BEST_SCORE: score, BEST_SCORES: scores, CORRECTED: corrected})
         return frame
 
     def candidates(self, prompt: ObjectPrompt | Mapping[str, object]) -> TrackedFrame:
@@ -205,18 +210,36 @@ class EmbeddedImage:
         """The image as the only frame of a clip."""
         return Frame(0, 0.0, 0, self.image)
 
-    def _answer(self, one: ObjectPrompt, previous: TrackedFrame | None) -> FrameMasks:
+    def _prompt(
+        self,
+        update: PromptUpdate,
+        prompts: Sequence[ObjectPrompt],
+        previous: TrackedFrame | None,
+        answers: dict[int, Tensor],
+    ) -> None:
+        """Outline what the user points at. `answers` gets the network's logits by internal id."""
+        for internal_id, one in zip(update.targets(prompts), prompts):
+            track, known = update.registry.tracks[internal_id], update.now.estimates.get(internal_id)
+            mask_input = self._before(track.track_id, previous)
+            if mask_input is None and known is not None:
+                mask_input = clamp_logits(known.logits.float())  # what the text found, to be refined
+            answer = self._answer(one, mask_input)
+            answers[internal_id] = clamp_logits(answer.logits[0])
+            answer.ids, answer.logits = [internal_id], fill_holes(answer.logits[None])[0]
+            update.now.add(answer)
+
+    def _answer(self, one: ObjectPrompt, mask_input: Tensor | None) -> FrameMasks:
         """The mask of one object by hand: of several candidates the one that the network likes best."""
         if isinstance(one.prompt, MaskPrompt):
             return self._engine.fork([]).prompt(self._features, 0, {one.id: one.prompt})
-        found = self._engine.candidates(self._features, one.prompt, mask_input=self._before(one.id, previous))
+        found = self._engine.candidates(self._features, one.prompt, mask_input=mask_input)
         best = slice(found.best, found.best + 1)
         certain = torch.full((1,), torch.inf)  # the user says that it is there, and is not contradicted
         return FrameMasks(
             [one.id], found.logits[best], found.ious[best], certain.to(found.ious.device), torch.empty(1, 0)
         )
 
-    def _before(self, number: int, previous: TrackedFrame | None) -> Tensor | None:
+    def _before(self, number: int | None, previous: TrackedFrame | None) -> Tensor | None:
         """Logits of an object in an earlier answer, if it is there."""
         if previous is None:
             return None

@@ -4,7 +4,7 @@
       {"frame": 0, "id": 1, "label": "dog", "box": [40, 30, 110, 90]},
       {"frame": 0, "id": 2, "points": [[200, 80], [230, 95]], "point_labels": [1, 0]},
       {"frame": 45, "id": 1, "points": [[120, 64]]},
-      {"frame": 60, "id": 3, "mask": "cat.png"}]}
+      {"frame": 60, "id": 3, "mask": "cat.png", "new": true}]}
 
 docs/images.md describes it for users.
 """

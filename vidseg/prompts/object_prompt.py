@@ -15,7 +15,7 @@ from vidseg.io.images import read_mask
 from vidseg.prompts.geometry import Box, MaskPrompt, Points, Prompt, Rows, SupportsArray
 
 MAX_ID = 2**31 - 1  # highest number of an object
-FIELDS = ("id", "label", "box", "points", "point_labels", "mask")
+FIELDS = ("id", "label", "box", "points", "point_labels", "mask", "new")
 BOXES_FORM = "boxes must be [[x1, y1, x2, y2], …] in pixels with x2 > x1 and y2 > y1"
 POINTS_FORM = "points must be [[x, y], …] in pixels"
 
@@ -24,15 +24,20 @@ POINTS_FORM = "points must be [[x, y], …] in pixels"
 class ObjectPrompt:
     """One object, pointed at on one frame.
 
+    The first prompt with an id begins an object. If it lies on one that is tracked there (most of its clicks are on the
+    mask, or the IoU of the boxes is 0.5 or more), it corrects that object, which keeps its own id.
+
     Attributes:
         id: the number of the object, 1 or more; a later prompt with the same number corrects the object.
         prompt: a box, clicks, a box with clicks, or a mask, in pixels of the frame.
         label: what it is called; None: "object", or what a text prompt finds it to be.
+        new: whether it begins an object even where it lies on another.
     """
 
     id: int
     prompt: Prompt
     label: str | None = None
+    new: bool = False
 
 
 PromptsOnFrame: TypeAlias = Sequence[ObjectPrompt | Mapping[str, object]]
@@ -131,17 +136,19 @@ def object_prompt(entry: object, folder: Path | None = None) -> ObjectPrompt:
     number = int(number)
     if label is not None and not (isinstance(label, str) and label.strip()):
         raise InputError(f"the label of object {number} is {label!r}; give it a name or leave it out")
+    if not isinstance(new := fields.get("new", False), bool):
+        raise InputError(f"new of object {number} is {new!r}; it is true or false")
     box, points, point_labels, mask = (fields.get(name) for name in ("box", "points", "point_labels", "mask"))
     if mask is not None and (box is not None or points is not None):
         raise InputError(f"object {number} has a mask and a box or points; give either")
     if mask is not None:
-        return ObjectPrompt(number, MaskPrompt(mask_from(mask, folder)), label)
+        return ObjectPrompt(number, MaskPrompt(mask_from(mask, folder)), label, new)
     if points is None and point_labels is not None:
         raise InputError(f"object {number} has point_labels without points")
     found = prompts_from_arrays(None if box is None else [box], points, point_labels)
     if not found:
         raise InputError(f"object {number} has neither box nor points nor mask")
-    return ObjectPrompt(number, found[0].prompt, label)
+    return ObjectPrompt(number, found[0].prompt, label, new)
 
 
 def mask_from(mask: Any, folder: Path | None) -> np.ndarray:

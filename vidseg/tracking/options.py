@@ -20,11 +20,13 @@ Keyframe = int | str  # number of a frame, "first" or "auto"
 class Thresholds:
     """The constants of the tracker.
 
-    All were chosen on clips of the demo world: the similarities with `python -m scripts.challenge.calibrate`, the
-    others by the scores of `python -m scripts.challenge.run`. docs/tracking.md shows how far apart the two sides lie.
+    All but `prompt_iou` were chosen on clips of the demo world: the similarities with
+    `python -m scripts.challenge.calibrate`, the others by the scores of `python -m scripts.challenge.run`.
+    docs/tracking.md shows how far apart the two sides lie.
 
     Attributes:
         match_iou: IoU of a detection's box with the box of a track's mask from which they match.
+        prompt_iou: IoU of a box or a mask that the user gives with an object on the frame from which they are the same.
         max_coverage: share of a mask that others may cover before it shows nothing new.
         reid_similarity: cosine similarity of appearance from which a new detection is a track that was lost.
         drift_similarity: cosine similarity below which a mask has drifted onto something else.
@@ -58,6 +60,7 @@ class Thresholds:
     """
 
     match_iou: float = 0.4
+    prompt_iou: float = 0.5
     max_coverage: float = 0.5
     reid_similarity: float = 0.8
     drift_similarity: float = 0.5

@@ -26,6 +26,7 @@ class PassState:
         prompts: what the user points at on frames still to come, by frame number.
         last_visible: time in s of the last frame on which each track was visible, by internal id.
         crossed: ids of tracks that have passed one that looks alike since the last detection run.
+        prompted: ids of tracks that the user has pointed at since the last detection run.
         duplicates: for how many frames in a row two tracks were on the same pixels, by their ids.
         deferred: ids of tentative tracks of the origin: they are pruned only after both directions.
         last_run_time: time in s of the last detection run; None before the first.
@@ -40,6 +41,7 @@ class PassState:
     prompts: dict[int, tuple[ObjectPrompt, ...]] = field(default_factory=dict)
     last_visible: dict[int, float] = field(default_factory=dict)
     crossed: set[int] = field(default_factory=set)
+    prompted: set[int] = field(default_factory=set)
     duplicates: dict[tuple[int, int], int] = field(default_factory=dict)
     deferred: frozenset[int] = frozenset()
     last_run_time: float | None = None

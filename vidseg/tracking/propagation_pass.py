@@ -8,7 +8,7 @@ are pending until that is decided: no longer than two detection runs lie apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vidseg.io.clip import Frame
 from vidseg.prompts.object_prompt import ObjectPrompt
@@ -23,6 +23,7 @@ from vidseg.tracking.matching import mask_iou
 from vidseg.tracking.options import TrackOptions
 from vidseg.tracking.pass_state import PassState
 from vidseg.tracking.pending import PendingFrame
+from vidseg.tracking.prompt_update import PromptUpdate
 from vidseg.tracking.registry import TrackRegistry
 from vidseg.tracking.scene_change import SceneChangeDetector
 from vidseg.tracking.update import TrackUpdate
@@ -93,12 +94,19 @@ class PropagationPass:
                 self._crossings.reset()
                 self._close_scene(now, features)
             update_crossings(self._crossings, self.propagator, self.state.pending, features)
-        if prompts := self.state.prompts.pop(frame.index, None):
+        update, corrections = None, []
+        if prompts := self.state.prompts.pop(frame.index, ()):
             features = features or self.propagator.embed(frame.image)
-            self._prompt(now, features, prompts)
+            update = self._prompt_update(now, features)
+            if update.undecided(prompts) and self._detector and self._is_detection_time(frame, scene_begins):
+                found = found or self._detector(frame)
+                prompts, corrections = update.split(prompts, found)
+            self._prompt(update, prompts)
         self._end_unseen_and_duplicates(now)  # what is prompted here may lie on another track already
         if found is not None or self._is_detection_time(frame, scene_begins):
             self._detect(now, features, found)
+        if update and corrections:
+            self._prompt(update, corrections)
         self.frames_done += 1
 
     def pop_final(self, everything: bool = False) -> Iterator[PendingFrame]:
@@ -145,11 +153,23 @@ class PropagationPass:
                     continue
             self._terminate(internal_id, now)
 
-    def _prompt(self, now: PendingFrame, features: FrameFeatures, prompts: Iterable[ObjectPrompt]) -> None:
+    def _prompt_update(self, now: PendingFrame, features: FrameFeatures) -> PromptUpdate:
+        """What the user's prompts on a frame may change."""
+        return PromptUpdate(
+            registry=self.registry,
+            propagator=self.propagator,
+            options=self._options,
+            now=now,
+            features=features,
+            predicted_boxes=self._crossings.predicted_boxes(now.time),
+            reverse=self._reverse,
+        )
+
+    def _prompt(self, update: PromptUpdate, prompts: Sequence[ObjectPrompt]) -> None:
         """Begin or correct the tracks of objects that the user points at on a frame."""
-        by_id = {self.registry.prompt(one.id, now.frame.index): one.prompt for one in prompts}
-        self._crossings.forget(by_id)
-        now.add(self.propagator.prompt(features, now.frame.index, by_id, self._reverse, as_conditioning=True))
+        ids = update.apply(prompts)
+        self._crossings.forget(ids)
+        self.state.prompted |= set(ids)
 
     def _end_unseen_and_duplicates(self, now: PendingFrame) -> None:
         """Note which tracks are visible; terminate those that have not been for long, and duplicates.
@@ -242,7 +262,7 @@ class PropagationPass:
                 self.registry.add_embedding(internal_id, embedding)
             self._backfill(now, outcome.begun, self._reappeared(now, outcome.matched))
         state.previous_backfill_limit, state.backfill_limit = state.backfill_limit, self._position(now.frame)
-        state.crossed = set()
+        state.crossed, state.prompted = set(), set()
 
     def _since_last_run(self, now: PendingFrame) -> list[PendingFrame]:
         """The frames between the last detection run and this frame."""
@@ -251,8 +271,10 @@ class PropagationPass:
 
     def _reappeared(self, now: PendingFrame, ids: Iterable[int]) -> list[int]:
         """Those of some tracks that are to be backfilled although they were there before."""
-        # Nothing is sure of those that passed one that looks alike, and what the user points at stays as it is.
-        fixed = self.state.crossed | {i for i, track in self.registry.tracks.items() if track.user_prompted}
+        # Nothing is sure of those that passed one that looks alike, and what the user points at stays as it is. But
+        # what a detection found, and a correction put right, is backfilled when it comes back later.
+        begun = {i for i, track in self.registry.tracks.items() if track.user_prompted and track.corrected_from is None}
+        fixed = self.state.crossed | self.state.prompted | begun
         candidates = [i for i in ids if i not in fixed]
         share = self._options.thresholds.reappeared_confidence
         return reappeared(candidates, now, self._since_last_run(now), share)

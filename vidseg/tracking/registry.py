@@ -26,6 +26,7 @@ class Track:
         embeddings: unit vectors [C] of its appearance, the latest last.
         user_prompted: the user has pointed at it: no detection replaces its mask, and of two tracks on the same pixels
             it stays.
+        corrected_from: number of the frame on which the user first pointed at it, if it was found by a detection.
         track_id: what users know it by; None as long as it is tentative, that is until its detection scores are enough.
     """
 
@@ -34,6 +35,7 @@ class Track:
     label_scores: dict[str, float] = field(default_factory=dict)
     embeddings: deque[Tensor] = field(default_factory=deque)
     user_prompted: bool = False
+    corrected_from: int | None = None
     track_id: int | None = None
 
     @property
@@ -66,7 +68,9 @@ class RegistryState:
         frames_visible: number of frames on which each was visible, by track id.
         keyframe: number of the frame the first track was found on; None as long as there is none.
         next_internal_id: the next one that `reserve` gives out.
-        user_labels: track ids that the user gives to objects, and what each is called (None: nothing yet).
+        user_labels: ids that the user gives to objects, and what each is called (None: nothing yet).
+        kept_ids: those of them that no detection's track gets, until the user points at the object.
+        prompted: internal id of the track that each id of the user's turned out to mean.
         reserved_ids: track ids that no new track gets.
     """
 
@@ -76,6 +80,8 @@ class RegistryState:
     keyframe: int | None = None
     next_internal_id: int = 1
     user_labels: dict[int, str | None] = field(default_factory=dict)
+    kept_ids: set[int] = field(default_factory=set)
+    prompted: dict[int, int] = field(default_factory=dict)
     reserved_ids: frozenset[int] = frozenset()
 
 
@@ -86,10 +92,11 @@ class TrackRegistry:
     confirmed tracks have: false alarms leave no gaps.
 
     Args:
-        user_labels: track ids that the user gives to objects, and what each is called (None: nothing yet).
+        user_labels: ids that the user gives to objects, and what each is called (None: nothing yet).
         reserved_ids: track ids that no new track gets, since others had them before.
         thresholds: the constants of the tracker.
         state: of an earlier registry, to go on with.
+        open_ids: those of the user's ids that are not kept free: their prompts may correct what a detection found.
 
     Attributes:
         state: all that it knows. For reading, and for writing it down.
@@ -101,9 +108,13 @@ class TrackRegistry:
         reserved_ids: Iterable[int] = (),
         thresholds: Thresholds = THRESHOLDS,
         state: RegistryState | None = None,
+        open_ids: Iterable[int] = (),
     ):
         self.thresholds = thresholds
-        self.state = state or RegistryState(user_labels=dict(user_labels or {}), reserved_ids=frozenset(reserved_ids))
+        labels = dict(user_labels or {})
+        self.state = state or RegistryState(
+            user_labels=labels, kept_ids=set(labels).difference(open_ids), reserved_ids=frozenset(reserved_ids)
+        )
 
     @property
     def tracks(self) -> Mapping[int, Track]:
@@ -127,12 +138,32 @@ class TrackRegistry:
         """Internal ids of tracks that wait for their second detection."""
         return {i for i, track in self.tracks.items() if not track.confirmed}
 
-    def identities(self) -> dict[int, Identity]:
-        """How users know each confirmed track, by internal id."""
+    def identities(self, frame: int | None = None) -> dict[int, Identity]:
+        """How users know each confirmed track, by internal id.
+
+        Args:
+            frame: number of a frame: a correction says nothing about the frames before it. None: any.
+        """
+
+        def by_user(track: Track) -> bool:
+            return track.user_prompted and (frame is None or frame >= (track.corrected_from or 0))
+
         return {
-            i: Identity(track.track_id, track.label, track.user_prompted)
+            i: Identity(track.track_id, track.label, by_user(track))
             for i, track in self.tracks.items()
             if track.track_id is not None
+        }
+
+    def renumbered(self) -> dict[int, int]:
+        """Track ids of the objects that the user began under another id, which was taken, by that id."""
+        begun: dict[int, int] = {}  # the user's first id of each object
+        for user_id, internal_id in self.state.prompted.items():
+            begun.setdefault(internal_id, user_id)
+        tracks = {user_id: self.tracks[internal_id] for internal_id, user_id in begun.items()}
+        return {
+            user_id: track.track_id
+            for user_id, track in tracks.items()
+            if track.track_id not in (None, user_id) and track.corrected_from is None
         }
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -147,27 +178,42 @@ class TrackRegistry:
         """Begin a tentative track."""
         self.state.tracks[internal_id] = Track(first_frame, score, {label: score})
 
-    def prompt(self, track_id: int, frame: int) -> int:
-        """Note that the user points at an object, by its track id; a new one's track begins on this frame.
+    def prompt(self, user_id: int, frame: int, corrects: int | None = None) -> int:
+        """Note that the user points at an object.
+
+        Args:
+            user_id: the user's id of it. A new one's track gets it as its track id, if that is still free.
+            frame: number of the frame; a new object's track begins on it.
+            corrects: internal id of the track that the user means, if it is the first prompt with this id; None: that
+                of another object.
 
         Returns:
-            Its internal id.
+            The internal id of its track.
         """
-        known = (i for i, track in self.tracks.items() if track.track_id == track_id)
-        internal_id = next(known, None)
+        internal_id = self.state.prompted.get(user_id, corrects)
+        self.state.kept_ids.discard(user_id)
         if internal_id is None:
             (internal_id,) = self.reserve(1)
             track = Track(frame, score_sum=self.thresholds.confirm_score_sum)
             self.state.tracks[internal_id] = track
-            self._name(track, track_id)
+            self._name(track, user_id if user_id not in self.state.labels else self._free_id(self.state.user_labels))
+        self.state.prompted[user_id] = internal_id
         track = self.state.tracks[internal_id]
+        self.confirm(internal_id)
+        if not track.user_prompted and corrects is not None:
+            track.corrected_from = frame
         track.user_prompted = True
         track.embeddings.clear()  # a correction may have moved it to something else
-        label = self.state.user_labels[track_id]
-        if label is not None:
-            track.label_scores = {label: float("inf")}  # no detector renames it
-            self.state.labels[track_id] = label
+        label = self.state.user_labels[user_id]
+        if label is not None and track.track_id is not None:
+            known = track.label_scores if track.corrected_from is not None else {}
+            track.label_scores = known | {label: float("inf")}  # no detector renames it
+            self.state.labels[track.track_id] = label
         return internal_id
+
+    def release(self, user_ids: Iterable[int]) -> None:
+        """Keep ids of the user's no longer free: they mean objects that have other ids."""
+        self.state.kept_ids.difference_update(user_ids)
 
     def add_label(self, internal_id: int, label: str, score: float) -> None:
         """Count a detection as evidence for a label, not for the object being there."""
@@ -196,8 +242,7 @@ class TrackRegistry:
         track = self.state.tracks[internal_id]
         if track.confirmed:
             return
-        taken = self.state.labels.keys() | self.state.user_labels.keys() | self.state.reserved_ids
-        self._name(track, next(number for number in count(1) if number not in taken))
+        self._name(track, self._free_id())
 
     def discard(self, internal_id: int) -> None:
         """Forget a track that turned out to be a false alarm."""
@@ -207,6 +252,11 @@ class TrackRegistry:
         """Count one more frame for each track that is visible on it."""
         for track_id in track_ids:
             self.state.frames_visible[track_id] += 1
+
+    def _free_id(self, besides: Iterable[int] = ()) -> int:
+        """The lowest track id that no track has or is to have; `besides` are not free either."""
+        taken = {*self.state.labels, *self.state.kept_ids, *self.state.reserved_ids, *besides}
+        return next(number for number in count(1) if number not in taken)
 
     def _name(self, track: Track, track_id: int) -> None:
         track.track_id = track_id

@@ -7,7 +7,7 @@ only once is tracked forwards alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ from vidseg.tracks.frame import ClassIds, TrackedFrame, empty_detections
 
 if TYPE_CHECKING:
     from vidseg.detection.base import Detector
+    from vidseg.prompts.object_prompt import ObjectPrompt
 
 
 class ClipRun:
@@ -67,7 +68,8 @@ class ClipRun:
         by_user = [one for some in in_order for one in some]
         labels = {one.id: one.label for one in by_user if one.label is not None}  # the same on all frames
         user_labels = {one.id: labels.get(one.id) for one in by_user}
-        self.registry = TrackRegistry(user_labels, options.reserved_ids, options.thresholds)
+        open_ids = _ids_that_may_correct(by_user, user_labels, prompts.phrases)
+        self.registry = TrackRegistry(user_labels, options.reserved_ids, options.thresholds, open_ids=open_ids)
         self._classes = ClassIds(prompts.phrases)
         self._propagator = propagator
         self._detect = PhraseDetector(detector, prompts.phrases) if detector is not None else None
@@ -100,7 +102,7 @@ class ClipRun:
 
     @property
     def warning(self) -> str | None:
-        """One line if the clip turned out to be damaged, or to have ended before a frame with prompts; else None."""
+        """One line if the clip is damaged, ended before a frame with prompts, or an id was not free; else None."""
         # The second reading only meets what lies before the keyframe: the longer line is of the whole clip.
         damage = max(self._damage or "", self.clip.warning or "", key=len)
         lines = [damage] if damage else []
@@ -108,6 +110,8 @@ class ClipRun:
         if unmet:
             where = f"{self.clip.path} has no frame {min(unmet)} in the part that was read"
             lines.append(f"{where}: the prompts on it were not used")
+        for user_id, track_id in self.registry.renumbered().items():
+            lines.append(f'object {user_id} of the prompts is {track_id}, as {user_id} was taken ("new" keeps it free)')
         return "; ".join(lines) or None
 
     def frames(self) -> Generator[TrackedFrame, None, None]:
@@ -246,7 +250,7 @@ class ClipRun:
     # -- handing out ---------------------------------------------------------------------------------------------------
 
     def _finalize(self, pending: PendingFrame) -> TrackedFrame:
-        return pending.finalize(self.registry.identities(), self._options)
+        return pending.finalize(self.registry.identities(pending.frame.index), self._options)
 
     def _hand_out(self, frame: TrackedFrame) -> TrackedFrame:
         found = frame.detections
@@ -255,3 +259,21 @@ class ClipRun:
         # Here, where frames come in the order of the clip: readers of the tracks file see labels in the same order.
         found.class_id = self._classes.number(found.data["class_name"])
         return frame
+
+
+def _ids_that_may_correct(
+    prompts: Sequence[ObjectPrompt], labels: Mapping[int, str | None], phrases: Sequence[str]
+) -> set[int]:
+    """Ids of the user's that are not kept free for new objects, since their prompts may correct what the text finds.
+
+    Frames come out before it is known what later prompts lie on. A label that the text does not look for says that it
+    is another object; without one, the ids of what the text finds stay what they are without the prompts.
+
+    Args:
+        prompts: of all frames.
+        labels: of the objects by the ids of the prompts; None: the prompts give none.
+        phrases: what the detector looks for.
+    """
+    sought = {None, *(phrase.lower() for phrase in phrases)}
+    alike = {i for i, label in labels.items() if (label and label.lower()) in sought}
+    return alike - {one.id for one in prompts if one.new}

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import supervision as sv
     from numpy.typing import NDArray
 
+CORRECTED = "corrected"  # where detections on an image carry the ids of found objects that prompts turned out to be of
+
 
 @dataclass
 class TrackedFrame:

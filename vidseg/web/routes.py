@@ -20,6 +20,7 @@ from vidseg.rendering.options import DEFAULT_STYLES, STYLES
 from vidseg.rendering.palette import PALETTE
 from vidseg.samples import SAMPLES, sample
 from vidseg.tracks.file import record_of
+from vidseg.tracks.frame import CORRECTED
 from vidseg.web import limits, results, runs, schemas
 from vidseg.web.events import events
 from vidseg.web.sessions import Media, Session
@@ -225,10 +226,11 @@ def segment(media: File, wanted: schemas.SegmentRequest, request: Request) -> sc
     found, seconds = server.segment_pool.submit(answer).result()
     best = best_score(found.detections) if wanted.text else 0.0
     phrases = parse_phrases(wanted.text) if wanted.text else []
-    objects, prompted = record_of(found)["objects"], {one["id"] for one in prompts}
-    free = (number for number in range(wanted.first_id, 10**9) if number not in prompted)
+    objects, corrected = record_of(found)["objects"], found.detections.metadata[CORRECTED]
+    own = {one["id"] for one in prompts if one["id"] not in corrected}  # what else there is, the text has found
+    free = (number for number in range(wanted.first_id, 10**9) if number not in own)
     for one in objects:
-        if one["id"] not in prompted:
+        if one["id"] not in own:
             one["id"] = next(free)
     scores = dict(zip(phrases, best_scores(found.detections, phrases)))
     return schemas.SegmentAnswer(objects=objects, best_score=best, best_scores=scores, seconds=seconds)

@@ -14,6 +14,7 @@ from vidseg.tracks.file import TracksWriter, header_of, read_tracks, record_of
 from vidseg.web.fair_lock import FairLock
 from vidseg.web.jobs import Cancelled, Job
 from vidseg.web.merging import Change, Earlier, merge
+from vidseg.web.resuming import PromptsByFrame, ResumePoint, first_frames, on_earlier_objects, resume_from
 from vidseg.web.schemas import TrackRequest
 from vidseg.web.sessions import Media
 
@@ -21,24 +22,6 @@ if TYPE_CHECKING:
     from vidseg.model import Model
     from vidseg.tracking.iterator import Tracking
     from vidseg.tracks.frame import TrackedFrame
-
-REACH = 5.0  # seconds before a correction: an object that was last seen within them resumes from where it was seen
-PromptsByFrame = dict[int, list[dict[str, Any]]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResumePoint:
-    """Where a run resumes that adds to an earlier one.
-
-    Attributes:
-        time: where reading begins, in seconds after the clip's first frame.
-        prompts: the objects of the earlier run, and those of the request, by frame number.
-        known: ids of all objects of the earlier run.
-    """
-
-    time: float
-    prompts: PromptsByFrame
-    known: frozenset[int]
 
 
 @dataclass
@@ -97,6 +80,7 @@ def track(media: Media, job: Job, model: Model, model_lock: FairLock, request: T
     begin = request.from_frame or 0
     resume = ResumePoint(time=0.0, prompts=prompts, known=frozenset())
     if adds:
+        prompts = on_earlier_objects(media, prompts, frozenset(request.without))
         resume = resume_from(media, request.from_frame, prompts, frozenset(request.without))
     if not resume.prompts and not phrases:
         raise InputError(
@@ -209,52 +193,3 @@ def notes(run: Tracking, written: Written) -> list[str]:
         if found and phrase not in found
     ]
     return lines if run.warning is None else [*lines, run.warning]
-
-
-def first_frames(prompts: PromptsByFrame) -> dict[int, int]:
-    """Number of the first frame with a prompt, by id."""
-    return {one["id"]: index for index in sorted(prompts, reverse=True) for one in prompts[index]}
-
-
-def resume_from(
-    media: Media, from_frame: int | None, requested: PromptsByFrame, without: frozenset[int]
-) -> ResumePoint:
-    """Prompts for all objects of an earlier run, so that no object of it is taken for a new one.
-
-    Each is prompted where it is first seen. If a correction begins at a frame, what lies before is left out; but an
-    object that is hidden there and was seen not long before is prompted where it was last seen, and reading begins
-    there, so that it keeps its id.
-
-    Args:
-        media: the clip.
-        from_frame: number of the frame where a correction begins; None: the whole clip is read.
-        requested: prompts by frame number. Those without a label get the label that their object has.
-        without: ids of objects that end there. They are followed, too, or they would be found again.
-
-    Raises:
-        InputError: the frame has not been tracked.
-    """
-    frame = from_frame or 0
-    last_seen: dict[int, tuple[int, float]] = {}  # number and time of the last frame up to there that shows each object
-    labels: dict[int, str] = {}
-    now, time = -1, 0.0
-    for record in read_tracks(media.tracks).records():
-        labels |= {one.id: one.label for one in record.objects}
-        if record.index <= frame:
-            now, time = record.index, record.time
-            last_seen |= {one.id: (now, time) for one in record.objects}
-    if from_frame is not None and now != frame:
-        raise InputError(f"frame {frame} has not been tracked yet; correct a frame that has been")
-    near = [seen for number, seen in last_seen.items() if time - seen[1] <= REACH and number not in without]
-    first, start = min(near, default=(frame, time))
-    prompts = {index: [{"label": labels.get(one["id"]), **one} for one in some] for index, some in requested.items()}
-    corrected, prompted = first_frames(requested), set[int]()
-    for record in read_tracks(media.tracks).records():
-        for one in record.objects if record.index >= first else ():
-            # Once where it comes first, and again on the frame itself; a correction takes the place of its mask.
-            is_due = one.id not in prompted or record.index == frame
-            if is_due and record.index < corrected.get(one.id, record.index + 1):
-                known = {"id": one.id, "label": one.label, "mask": one.code()}
-                prompts.setdefault(record.index, []).append(known)
-                prompted.add(one.id)
-    return ResumePoint(time=max(0.0, start - media.clip.first_time), prompts=prompts, known=frozenset(labels))

@@ -45,7 +45,10 @@ class Mask(Strict):
 
 
 class Prompt(Strict):
-    """One object that the visitor points at: a box, clicks, both, or a mask. Pixels; x to the right, y down."""
+    """One object that the visitor points at: a box, clicks, both, or a mask. Pixels; x to the right, y down.
+
+    A prompt that lies on an object corrects that object, which keeps its id.
+    """
 
     id: Id
     label: Label | None = None
@@ -56,6 +59,7 @@ class Prompt(Strict):
     ) = None
     point_labels: Annotated[list[int], Field(description="1: on the object, 0: not on it")] | None = None
     mask: Mask | None = None
+    new: Annotated[bool, Field(description="It is another object, even where it lies on one.")] = False
 
 
 class Object(Strict):

@@ -132,8 +132,9 @@ async function point(change) {
   stop();
   const frame = state.frame, known = everything().find((one) => one.id === state.chosen);
   const id = state.chosen ?? freeId(), some = state.prompts.get(frame) ?? new Map();
-  // What was found or tracked is corrected: its box says which object is meant.
-  const prompt = structuredClone(some.get(id)) ?? { points: [], point_labels: [], ...(known && { box: known.box, label: known.label }) };
+  // What was found or tracked is corrected: its box says which object is meant. All else is new, also where it lies on something.
+  const isNew = state.chosen === null || [...state.prompts.values()].some((on) => on.get(id)?.new);
+  const prompt = structuredClone(some.get(id)) ?? { points: [], point_labels: [], new: isNew, ...(known && { box: known.box, label: known.label }) };
   change(prompt);
   if (!prompt.box && !prompt.point_labels.includes(1)) return say("Click on the object first; then on what does not belong to it.");
   remember(frame);

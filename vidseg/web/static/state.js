@@ -12,8 +12,8 @@ export const state = {
   chosen: null, // id of the object that clicks go to
   frames: new Map(), // frame → objects; only run lengths, no pixels
   ids: new Set(), // of all objects that runs have followed
-  prompts: new Map(), // frame → Map of id → {label?, box?, points, point_labels, used?}; label: of what was found before it was
-  // corrected; used: a run has followed it
+  prompts: new Map(), // frame → Map of id → {label?, box?, points, point_labels, new, used?}; label: of what was found before it
+  // was corrected; new: the visitor has begun the object; used: a run has followed it
   labels: new Map(), // what the visitor calls an object
   deleted: new Set(),
   hidden: new Set(),
@@ -107,6 +107,6 @@ export function beginAnew() {
 // The prompts of one frame as the server takes them.
 export const promptsOn = (frame) => [...(state.prompts.get(frame) ?? new Map())]
   .filter(([id]) => !state.deleted.has(id))
-  .map(([id, { label, box, points, point_labels }]) => ({
-    id, ...((state.labels.get(id) ?? label) && { label: state.labels.get(id) ?? label }), ...(box && { box }), ...(points.length && { points, point_labels }),
+  .map(([id, { label, box, points, point_labels, new: isNew }]) => ({
+    id, new: isNew, ...((state.labels.get(id) ?? label) && { label: state.labels.get(id) ?? label }), ...(box && { box }), ...(points.length && { points, point_labels }),
   }));
