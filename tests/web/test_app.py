@@ -122,32 +122,32 @@ def upload_park(client, visitor, frames: int) -> str:
 
 
 def test_tracking_correcting_and_taking_away(client, visitor):
-    place = upload_park(client, visitor, 60)
+    place = upload_park(client, visitor, 26)
     assert client.post(f"{place}/track", json={"from_frame": 3}).status_code == 409  # nothing to correct yet
     frames, end = run(client, visitor, client.post(f"{place}/track", json={"text": "dog. cat"}).json()["job"])
-    assert end["state"] == "done" and [frame["index"] for frame in frames] == list(range(60))
-    cat = next(one for one in frames[40]["objects"] if one["label"] == "cat")
-    assert iou(cat["mask"], truth("park", 40)["cat"][0]) > 0.75
+    assert end["state"] == "done" and [frame["index"] for frame in frames] == list(range(26))
+    cat = next(one for one in frames[12]["objects"] if one["label"] == "cat")
+    assert iou(cat["mask"], truth("park", 12)["cat"][0]) > 0.75
 
-    ball = truth("park", 50)["ball"][0]
+    ball = truth("park", 18)["ball"][0]
     ys, xs = np.nonzero(ball)
     added = {"id": 9, "label": "ball", "box": [int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1]}
-    ys, xs = np.nonzero(truth("park", 50)["cat"][0])
+    ys, xs = np.nonzero(truth("park", 18)["cat"][0])
     corrected = {"id": 12, "points": [[float(np.median(xs)), float(np.median(ys))]]}  # lies on the cat
-    wanted = {"text": "dog. cat", "from_frame": 50, "prompts": {"50": [added, corrected]}}
+    wanted = {"text": "dog. cat", "from_frame": 18, "prompts": {"18": [added, corrected]}}
     later, end = run(client, visitor, client.post(f"{place}/track", json=wanted).json()["job"])
-    assert [frame["index"] for frame in later] == list(range(50, 60))
-    assert {one["id"] for one in later[0]["objects"]} == {one["id"] for one in frames[49]["objects"]} | {9}
+    assert [frame["index"] for frame in later] == list(range(18, 26))
+    assert {one["id"] for one in later[0]["objects"]} == {one["id"] for one in frames[17]["objects"]} | {9}
     assert next(one["label"] for one in later[0]["objects"] if one["id"] == cat["id"]) == "cat"
     assert iou(next(one for one in later[0]["objects"] if one["id"] == 9)["mask"], ball) > 0.6
     same = next(one for one in later[-1]["objects"] if one["id"] == cat["id"])
-    assert iou(same["mask"], truth("park", 59)["cat"][0]) > 0.6
+    assert iou(same["mask"], truth("park", 25)["cat"][0]) > 0.6
 
     wanted = {"kind": "tracks", "labels": {"9": "toy"}, "without": [cat["id"]]}
     job = client.post(f"{place}/results", json=wanted).json()["job"]
     assert run(client, visitor, job)[1]["file"] == "park.tracks.jsonl"
     header, *lines = map(json.loads, client.get(f"{visitor}/jobs/{job}/file").text.splitlines())
-    assert header["clip"] == "park.mp4" and [line["frame"] for line in lines] == list(range(60))
+    assert header["clip"] == "park.mp4" and [line["frame"] for line in lines] == list(range(26))
     labels = {one["id"]: one["label"] for line in lines for one in line["objects"]}
     assert labels[9] == "toy" and cat["id"] not in labels
     assert lines[10]["objects"][0]["mask"] in [one["mask"] for one in frames[10]["objects"]]
@@ -163,7 +163,7 @@ def test_tracking_correcting_and_taking_away(client, visitor):
         assert answer.status_code == 200 and f'filename="{name}"' in answer.headers["content-disposition"]
         if kind == "masks":
             archive = zipfile.ZipFile(io.BytesIO(answer.content))
-            mask = decoded(archive.read(f"mask-{cat['id']}/000040.png"))
+            mask = decoded(archive.read(f"mask-{cat['id']}/000012.png"))
             assert np.array_equal(mask > 0, decode_mask(cat["mask"]))
 
 

@@ -89,16 +89,16 @@ def test_the_keyboard_alone(page):
 
 
 def test_a_clip_found_tracked_corrected_and_taken_away(page):
-    open_park(page, 60)
+    open_park(page, 26)
     find(page, "dog. cat")
     assert "cat" in ids(page)
     track(page)
-    assert page.evaluate("vidseg.state.frames.size") == 60
-    show(page, 40)
+    assert page.evaluate("vidseg.state.frames.size") == 26
+    show(page, 12)
     cat = ids(page)["cat"]
-    assert iou(painted(page, cat), truth("park", 40)["cat"][0]) > 0.7
+    assert iou(painted(page, cat), truth("park", 12)["cat"][0]) > 0.7
 
-    ball = truth("park", 40)["ball"][0]
+    ball = truth("park", 12)["ball"][0]
     ys, xs = np.nonzero(ball)
     area = page.locator("#masks").bounding_box()
     scale = area["width"] / 640
@@ -111,16 +111,16 @@ def test_a_clip_found_tracked_corrected_and_taken_away(page):
     added = page.evaluate("vidseg.state.chosen")
     page.fill(f'#objects li[data-id="{added}"] input', "toy")
     page.keyboard.press("Tab")
-    assert page.inner_text("#track") == "Track from frame 41"
+    assert page.inner_text("#track") == "Track from frame 13"
     track(page)
-    show(page, 55)
-    assert iou(painted(page, added), truth("park", 55)["ball"][0]) > 0.5
+    show(page, 20)
+    assert iou(painted(page, added), truth("park", 20)["ball"][0]) > 0.5
 
     header, *lines = map(json.loads, download(page, "tracks").read_text().splitlines())
-    assert header["clip"] == "park.mp4" and [line["frame"] for line in lines] == list(range(60))
-    by_id = {one["id"]: one for one in lines[40]["objects"]}
+    assert header["clip"] == "park.mp4" and [line["frame"] for line in lines] == list(range(26))
+    by_id = {one["id"]: one for one in lines[12]["objects"]}
     assert by_id[added]["label"] == "toy" and iou(decode_mask(by_id[added]["mask"]), ball) > 0.6
-    assert iou(decode_mask(by_id[cat]["mask"]), truth("park", 40)["cat"][0]) > 0.7
+    assert iou(decode_mask(by_id[cat]["mask"]), truth("park", 12)["cat"][0]) > 0.7
 
 
 def test_a_bad_file(page):
