@@ -21,8 +21,8 @@ pytestmark = pytest.mark.usefixtures("encoded_once")
 
 
 @pytest.fixture(scope="module")
-def network():
-    return lively_network(stock.SMALL, seed=4)
+def network(quarter):
+    return lively_network(quarter, seed=4)
 
 
 @pytest.fixture(scope="module")

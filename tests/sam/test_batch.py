@@ -16,8 +16,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def network():
-    return lively_network(stock.SMALL, seed=4)
+def network(quarter):
+    return lively_network(quarter, seed=4)
 
 
 def test_limit_follows_the_free_memory(network, monkeypatch):

@@ -140,8 +140,8 @@ def test_command_compiles_what_it_runs(tmp_path):
     assert masks.any() and (masks ^ others).mean() < 1e-4
 
 
-def test_a_step_is_compiled_where_banks_are_full_and_for_few_sizes(graphs):
-    network = lively_network(stock.SMALL, seed=4)
+def test_a_step_is_compiled_where_banks_are_full_and_for_few_sizes(graphs, quarter):
+    network = lively_network(quarter, seed=4)
     images, prompts = park(12), {0: {1: BOXES[1], 2: BOXES[2]}, 3: {3: BOXES[3]}}
     expected = run(Propagator(network), images, prompts, {8: [1]}.items())
     assert not graphs
@@ -167,8 +167,8 @@ def test_clips_of_a_model_share_what_is_compiled(graphs):
     assert len(graphs) == 2
 
 
-def test_bfloat16(graphs):
-    network = lively_network(stock.SMALL, seed=4)
+def test_bfloat16(graphs, quarter):
+    network = lively_network(quarter, seed=4)
     images, prompts = park(6), {0: {1: BOXES[1]}}
     # On all frames together: the memory carries rounding on, so the error of any one frame is a matter of chance.
     exact, usual, ours = (

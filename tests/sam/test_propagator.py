@@ -26,9 +26,9 @@ pytestmark = pytest.mark.usefixtures("encoded_once")
 
 
 @pytest.fixture(scope="module")
-def pair():
-    network = lively_network(stock.SMALL, seed=4)
-    return network, stock.stock_predictor(stock.SMALL, network.state_dict())
+def pair(quarter):
+    network = lively_network(quarter, seed=4)
+    return network, stock.stock_predictor(quarter, network.state_dict())
 
 
 def assert_same(ours, i: int, reference: dict, where: str) -> None:
@@ -74,7 +74,7 @@ class Case:
 
 
 @pytest.fixture(scope="module", params=["random weights", pytest.param("demo weights", marks=pytest.mark.slow)])
-def case(request, pair):
+def case(request):
     """Drifting noise for random weights; the park sample and its objects for the trained ones."""
     if request.param == "random weights":
         arrivals = {
@@ -83,7 +83,8 @@ def case(request, pair):
             3: (3, PROMPTS["mask"]),
             4: (9, Box((10, 20, 60, 100))),
         }
-        network, predictor = pair
+        network = lively_network(stock.SMALL, seed=4)
+        predictor = stock.stock_predictor(stock.SMALL, network.state_dict())
         clicks = click(90, 60), Points(((100, 70), (20, 20)), (1, 0))
         return Case(network, predictor, moving_frames(network.image_size), HEIGHT, WIDTH, arrivals, clicks)
     network = build_sam(stock.SMALL.parent)

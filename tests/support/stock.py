@@ -19,6 +19,17 @@ SMALL = Path(__file__).parents[2] / "vidseg/demo/sam/config.yaml"
 FULL = Path(str(stock_module.__file__)).parent / "configs/sam2.1/sam2.1_hiera_t.yaml"
 
 
+def at_side(config: Path, side: int, folder: Path) -> Path:
+    """The same network for frames of another size: as deep and as wide, and faster where they are smaller."""
+    changed = OmegaConf.load(config)
+    changed.model.image_size = side
+    for kind in ("self_attention", "cross_attention"):
+        changed.model.memory_attention.layer[kind].feat_sizes = [side // 16] * 2
+    path = folder / f"config{side}.yaml"
+    OmegaConf.save(changed, path)
+    return path
+
+
 def stock_predictor(config: Path, state: dict, vos_optimized: bool = False):
     """What `build_sam2_video_predictor` builds from a config, with the given weights."""
     overrides = {**STOCK_OVERRIDES, "_target_": "sam2.sam2_video_predictor.SAM2VideoPredictor", "fill_hole_area": 8}
