@@ -5,6 +5,7 @@ containers, it keeps it for as long as the tests run: dozens of processes would 
 which takes longer than most of what they do.
 """
 
+import functools
 import os
 import sys
 import tempfile
@@ -32,4 +33,14 @@ def encoded_once():
 
     with pytest.MonkeyPatch.context() as patch:
         encode_once(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def loaded_once():
+    """For modules in which many commands load the same model, and which are not about loading."""
+    import vidseg
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vidseg, "load", functools.cache(vidseg.load))
         yield

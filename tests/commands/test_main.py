@@ -36,6 +36,8 @@ from vidseg.commands.main import main
 main()
 """
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 
 def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])

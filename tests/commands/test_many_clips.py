@@ -29,6 +29,8 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 DEMO = ("--model", "demo", "--device", "cpu")
 CAT = "1%,58%,19%,94%"  # on the first frame of the park
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 
 @pytest.fixture(scope="module")
 def park(tmp_path_factory):

@@ -33,6 +33,8 @@ ERRORS = [
     MemoryError(),
 ]
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):

@@ -23,6 +23,8 @@ DEMO = ("--model", "demo", "--device", "cpu")
 CLOCK = ("--box", "74.6%,59.5%,88%,79.5%@clock")  # roughly, on the desk
 QUARTER_TURN = 6  # EXIF orientation
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 
 @pytest.fixture
 def desk(tmp_path):
