@@ -368,15 +368,20 @@ def test_a_detector_that_fails_for_a_while_ends_no_tracks(scripted, shelf):
 # -- false alarms and weak evidence ----------------------------------------------------------------------------------
 
 
+def held_by_the_registry(*values):
+    """A case that takes seconds here, and of which tests/tracking/test_registry.py holds the sum of scores."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("scores", "is_there"),
     [
-        ([0.4], False),
+        held_by_the_registry([0.4], False),
         ([0.4, 0.4], False),  # two weak ones may be the same mistake made twice
-        ([0.4, None, 0.4], False),
+        held_by_the_registry([0.4, None, 0.4], False),
         ([0.9], True),
         ([0.5, 0.5], True),
-        ([0.4, 0.9], True),
+        held_by_the_registry([0.4, 0.9], True),
     ],
     ids=str,
 )
@@ -425,10 +430,10 @@ def test_a_new_track_of_the_last_detection_run_has_its_second_on_the_last_frame(
 @pytest.mark.parametrize(
     ("looks", "name"),
     [
-        ([("dog", 0.7), ("cat", 0.5)], "dog"),
-        ([("dog", 0.7), ("cat", 0.5), ("dog", 0.4), ("cat", 0.5)], "dog"),
+        held_by_the_registry([("dog", 0.7), ("cat", 0.5)], "dog"),
+        held_by_the_registry([("dog", 0.7), ("cat", 0.5), ("dog", 0.4), ("cat", 0.5)], "dog"),
         ([("dog", 0.7), ("cat", 0.5), ("cat", 0.5)], "cat"),
-        ([("dog", 0.61), ("cat", 0.9)], "cat"),
+        held_by_the_registry([("dog", 0.61), ("cat", 0.9)], "cat"),
         ([[("dog", 0.7), ("cat", 0.5)], [("dog", 0.5), ("cat", 0.7)]], "dog"),  # both at once: a tie, the first stays
     ],
     ids=str,

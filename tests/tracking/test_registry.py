@@ -54,6 +54,20 @@ def test_two_detections_confirm_a_track_and_name_it():
     assert set(registry.tracks) == {dog}
 
 
+@pytest.mark.parametrize(
+    "scores, is_confirmed",
+    [([0.4], False), ([0.4, 0.4], False), ([0.5, 0.5], True), ([0.4, 0.9], True), ([0.4] * 3, True)],
+    ids=str,
+)
+def test_scores_that_are_enough_confirm_a_track(scores, is_confirmed):
+    registry = TrackRegistry()
+    (internal_id,) = registry.reserve(1)
+    registry.create(internal_id, 0, "cat", scores[0])
+    for score in scores[1:]:
+        registry.add_detection(internal_id, "cat", score)
+    assert (registry.tentative() == set()) == is_confirmed
+
+
 def test_old_embeddings_are_forgotten_and_each_track_has_its_own():
     registry, (dog, cat) = registry_of(2)
     for embedding in [unit(1, 0)] + [unit(0, 1)] * THRESHOLDS.embeddings_kept:
