@@ -30,6 +30,8 @@ RUNS: dict[str, Any] = {
     "after the keyframe": {"prompt": "dog. ball", "keyframe": 5},
 }
 
+pytestmark = pytest.mark.usefixtures("encoded_once")
+
 
 @pytest.fixture(scope="module")
 def demo():

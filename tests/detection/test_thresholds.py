@@ -19,9 +19,10 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 PARK, DESK = SAMPLES / "park.mp4", SAMPLES / "desk.png"
 FAINT = "car"  # the demo detector gives something on the desk 0.32 for it
 
-
 # The laptop, the lamp and the clock on the desk
 BOXES = [[293, 177, 574, 429], [85, 126, 202, 310], [771, 246, 897, 395]]
+
+pytestmark = pytest.mark.usefixtures("encoded_once")
 
 
 class Brought:

@@ -20,6 +20,7 @@ from pycocotools.mask import decode
 import vidseg
 from tests.support import stock
 from tests.support.lively import lively_network
+from tests.support.standins import save_sam
 from vidseg.errors import ModelError
 from vidseg.io.clip import Clip
 from vidseg.prompts.geometry import Box
@@ -158,12 +159,12 @@ def test_a_step_is_compiled_where_banks_are_full_and_for_few_sizes(graphs, quart
     assert len(graphs) == 3
 
 
-def test_clips_of_a_model_share_what_is_compiled(graphs):
-    model = vidseg.load("demo", device="cpu", compile=True)
+def test_clips_of_a_model_share_what_is_compiled(graphs, quarter):
+    model = vidseg.load(sam=save_sam(quarter, quarter.with_suffix(".pt")), device="cpu", compile=True)
     for _ in range(2):
         engine = model.propagator()
         assert not engine.banks
-        run(engine, park(6), {0: {1: BOXES[1]}})
+        run(engine, park(5), {0: {1: BOXES[1]}})  # the bank is full on the last one
     assert len(graphs) == 2
 
 
@@ -191,6 +192,7 @@ def test_what_cannot_be_compiled_is_one_line():
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow  # imports torch's compiler anew; the test above holds that one line is said
 def test_machine_without_a_compiler(tmp_path):
     code = (
         "import torch\nfrom vidseg.sam.compiled import Compiled\n"

@@ -56,6 +56,7 @@ def test_twins_that_cross_keep_their_ids(demo, twins):
     assert (agree[-8:, [0, 1], [0, 1]] > 0.5).all()
 
 
+@pytest.mark.slow  # or the test above would show nothing; that an exchange is undone is held further below
 def test_without_it_they_exchange_them(demo, twins, monkeypatch):
     """Else the test above would show nothing."""
     monkeypatch.setattr(propagation_pass, "update_crossings", lambda *_: None)

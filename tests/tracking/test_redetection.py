@@ -192,6 +192,7 @@ def test_what_reappears_is_backfilled_from_where_it_is_seen_well(demo, interval)
     assert dog_behind_the_tree(demo, interval) == []
 
 
+@pytest.mark.slow  # or the test above would show nothing; what is backfilled is held further below
 @INTERVALS
 def test_without_a_backfill_it_is_lost_at_first(demo, monkeypatch, interval):
     """An ear and a leg are not enough for SAM, but they are for the memory of half a dog, half a second later."""
@@ -529,7 +530,9 @@ def test_frames_are_pending_for_two_intervals_at_most(visited):
     assert STRIDE - 1 <= max(waiting) <= 2 * STRIDE
 
 
-@pytest.mark.parametrize("alarms", [["cat"], ["cat", "ball"]], ids=["one", "another each time"])
+@pytest.mark.parametrize(
+    "alarms", [pytest.param(["cat"], marks=pytest.mark.slow), ["cat", "ball"]], ids=["one", "another each time"]
+)  # the first on every second look, the others on every one
 def test_frames_are_pending_no_longer_for_false_alarms(scripted, passes, alarms):
     """A new track on every detection run that is never seen a second time."""
     looks = [

@@ -175,6 +175,7 @@ def result(client, visitor, place, **wanted) -> tuple[str, bytes]:
     return end["file"], client.get(f"{visitor}/jobs/{job}/file").content
 
 
+EXPORTED_ALIKE = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("yolo-seg", "parquet")]  # as coco is
 CAT = {"id": 4, "label": "cat", "box": [60, 150, 165, 250]}
 
 
@@ -296,7 +297,7 @@ def test_cancel_stops_the_work_and_keeps_what_was_made(client, visitor):
     assert len(client.get(f"{visitor}/jobs/{result}/file").text.splitlines()) == len(frames) + 1
 
 
-@pytest.mark.parametrize("kind", ["overlay", "masks", "coco", "yolo-seg", "parquet"])
+@pytest.mark.parametrize("kind", ["overlay", "masks", "coco", *EXPORTED_ALIKE])
 def test_a_result_can_be_stopped_on_the_way(client, visitor, short, monkeypatch, kind):
     """It is cancelled after five frames of twenty, and there is neither a sixth nor a file."""
     told = Job.progress

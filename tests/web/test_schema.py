@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 
-REQUESTS = int(os.environ.get("VIDSEG_FUZZ", "160"))  # in all; 2000 for a thorough run
+REQUESTS = int(os.environ.get("VIDSEG_FUZZ", "100"))  # in all; 2000 for a thorough run
 
 SLOW_OR_LARGE = [
     HealthCheck.data_too_large,
