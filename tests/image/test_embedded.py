@@ -123,6 +123,11 @@ def test_a_click_on_what_the_text_finds_refines_it(desk, things):
     assert another.metadata["corrected"] == {} and another.data["class_name"][0] == "clock"
 
 
+def test_what_does_not_belong_to_anything(desk):
+    with pytest.raises(InputError, match="object 1 has only clicks on what does not belong"):
+        desk.segment("clock", prompts=[{"id": 1, "points": [[3, 3]], "point_labels": [0]}])
+
+
 def test_exact_mask(desk, things):
     mask = things["scissors"][0]
     (found,) = desk.segment(masks=[mask]).detections.mask

@@ -79,6 +79,7 @@ def test_bad_clicks(given, message):
         ({"id": 2**31, "box": [1, 2, 3, 4]}, "needs an id"),
         ({"id": 1, "points": [[1, 2]], "point_labels": [[1], [1, 0]]}, "as many point labels"),
         ({"id": 1, "points": [[1, 2]], "new": 1}, "it is true or false"),
+        ({"id": 1, "points": [[1, 2]], "point_labels": [0], "new": True}, "is new, but all its clicks"),
         ("box", "must be a mapping"),
         ([1], "must be a mapping"),
     ],

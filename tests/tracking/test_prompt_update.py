@@ -72,6 +72,7 @@ def test_what_lies_on_nothing_or_is_new_begins_another(demo, truth, plain):
         3: [
             {"id": 1, "box": truth[3].xyxy[BALL].tolist()},
             {"id": 2, "label": "ear", "points": [on(truth, 3, DOG)], "new": True},
+            {"id": 6, "points": [[330, 20]], "point_labels": [0]},  # says nothing of any object
         ],
         5: [{"id": 1, "points": [on(truth, 5, BALL)]}],
     }
@@ -79,7 +80,10 @@ def test_what_lies_on_nothing_or_is_new_begins_another(demo, truth, plain):
     # The id of what is new was kept free; the other one the words had taken.
     assert run.labels == {1: "cat", 2: "ear", 3: "dog", 4: "dog", 5: "object"}
     assert sorted(masks[2]) == sorted(masks[5]) == [3, 4, 5, 6]
-    assert run.warning == 'object 1 of the prompts is 5, as 1 was taken ("new" keeps it free)'
+    assert run.warning == (
+        "the clicks of prompt 6 say what does not belong, but lie on no object: not used; "
+        'object 1 of the prompts is 5, as 1 was taken ("new" keeps it free)'
+    )
     dogs = [masks[i][2] for i in (3, 4)]
     assert all((mask == earlier[2]).all() for mask, earlier in zip(dogs, (plain[1][2], plain[1][3])))
 

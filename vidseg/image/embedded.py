@@ -217,7 +217,18 @@ class EmbeddedImage:
         previous: TrackedFrame | None,
         answers: dict[int, Tensor],
     ) -> None:
-        """Outline what the user points at. `answers` gets the network's logits by internal id."""
+        """Outline what the user points at. `answers` gets the network's logits by internal id.
+
+        Raises:
+            InputError: there are only clicks on what does not belong to an object, and they lie on none.
+        """
+        usable = {one.id for one in update.usable(prompts)}
+        for one in prompts:
+            if one.id not in usable and self._before(one.id, previous) is None:
+                raise InputError(
+                    f"object {one.id} has only clicks on what does not belong to it, and they lie on nothing that was "
+                    "found; click on the object as well"
+                )
         for internal_id, one in zip(update.targets(prompts), prompts):
             track, known = update.registry.tracks[internal_id], update.now.estimates.get(internal_id)
             mask_input = self._before(track.track_id, previous)

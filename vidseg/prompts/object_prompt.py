@@ -39,6 +39,11 @@ class ObjectPrompt:
     label: str | None = None
     new: bool = False
 
+    @property
+    def begins(self) -> bool:
+        """Whether it says what an object is, and not only what does not belong to it."""
+        return not isinstance(self.prompt, Points) or 1 in self.prompt.labels
+
 
 PromptsOnFrame: TypeAlias = Sequence[ObjectPrompt | Mapping[str, object]]
 # By the number of the frame, or "keyframe"
@@ -148,7 +153,12 @@ def object_prompt(entry: object, folder: Path | None = None) -> ObjectPrompt:
     found = prompts_from_arrays(None if box is None else [box], points, point_labels)
     if not found:
         raise InputError(f"object {number} has neither box nor points nor mask")
-    return ObjectPrompt(number, found[0].prompt, label, new)
+    prompt = ObjectPrompt(number, found[0].prompt, label, new)
+    if new and not prompt.begins:
+        raise InputError(
+            f"object {number} is new, but all its clicks say what does not belong to it; add one that does"
+        )
+    return prompt
 
 
 def mask_from(mask: Any, folder: Path | None) -> np.ndarray:

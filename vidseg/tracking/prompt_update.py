@@ -65,6 +65,11 @@ class PromptUpdate:
         self.registry.release(after)
         return [one for one in prompts if one.id not in after], [one for one in prompts if one.id in after]
 
+    def usable(self, prompts: Sequence[ObjectPrompt]) -> list[ObjectPrompt]:
+        """Those that begin an object or correct one: all but clicks on what does not belong, which lie on no object."""
+        known = self.registry.state.prompted.keys() | self._prompted_objects(prompts, self.now).keys()
+        return [one for one in prompts if one.begins or one.id in known]
+
     def targets(self, prompts: Sequence[ObjectPrompt]) -> list[int]:
         """Internal ids of the tracks that prompts are of, one each: those they lie on, or new ones."""
         frame, corrected = self.now.frame.index, self._prompted_objects(prompts, self.now)
@@ -75,9 +80,11 @@ class PromptUpdate:
         return ids
 
     def apply(self, prompts: Sequence[ObjectPrompt]) -> list[int]:
-        """Begin and correct tracks. Returns their internal ids."""
-        ids = self.targets(prompts)
-        for internal_id, one in zip(ids, prompts):
+        """Begin and correct tracks, as far as the prompts are usable. Returns their internal ids."""
+        usable = self.usable(prompts)
+        self.registry.ignore({one.id for one in prompts} - {one.id for one in usable})
+        ids = self.targets(usable)
+        for internal_id, one in zip(ids, usable):
             masks = self.propagator.prompt(
                 self.features, self.now.frame.index, {internal_id: one.prompt}, self.reverse, as_conditioning=True
             )

@@ -71,6 +71,7 @@ class RegistryState:
         user_labels: ids that the user gives to objects, and what each is called (None: nothing yet).
         kept_ids: those of them that no detection's track gets, until the user points at the object.
         prompted: internal id of the track that each id of the user's turned out to mean.
+        ignored: ids of the user's whose clicks said what does not belong to an object, and lay on none.
         reserved_ids: track ids that no new track gets.
     """
 
@@ -82,6 +83,7 @@ class RegistryState:
     user_labels: dict[int, str | None] = field(default_factory=dict)
     kept_ids: set[int] = field(default_factory=set)
     prompted: dict[int, int] = field(default_factory=dict)
+    ignored: set[int] = field(default_factory=set)
     reserved_ids: frozenset[int] = frozenset()
 
 
@@ -214,6 +216,11 @@ class TrackRegistry:
     def release(self, user_ids: Iterable[int]) -> None:
         """Keep ids of the user's no longer free: they mean objects that have other ids."""
         self.state.kept_ids.difference_update(user_ids)
+
+    def ignore(self, user_ids: Iterable[int]) -> None:
+        """Note that the clicks with these ids of the user's were not used."""
+        self.state.ignored.update(user_ids)
+        self.release(user_ids)
 
     def add_label(self, internal_id: int, label: str, score: float) -> None:
         """Count a detection as evidence for a label, not for the object being there."""

@@ -110,6 +110,8 @@ class ClipRun:
         if unmet:
             where = f"{self.clip.path} has no frame {min(unmet)} in the part that was read"
             lines.append(f"{where}: the prompts on it were not used")
+        for user_id in sorted(self.registry.state.ignored):
+            lines.append(f"the clicks of prompt {user_id} say what does not belong, but lie on no object: not used")
         for user_id, track_id in self.registry.renumbered().items():
             lines.append(f'object {user_id} of the prompts is {track_id}, as {user_id} was taken ("new" keeps it free)')
         return "; ".join(lines) or None

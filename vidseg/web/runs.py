@@ -119,7 +119,7 @@ def track(media: Media, job: Job, model: Model, model_lock: FairLock, request: T
     if cancelled is not None:
         raise cancelled
     job.total = job.done
-    job.notes = notes(run, written)
+    job.notes = notes(media, run, written)
     job.detail = "; ".join([summary(run, written), *job.notes])
 
 
@@ -184,7 +184,7 @@ def summary(run: Tracking, written: Written) -> str:
     return f"{len(names)} object{'s' * (len(names) > 1)} in {written.frames} frames: {', '.join(names)}"
 
 
-def notes(run: Tracking, written: Written) -> list[str]:
+def notes(media: Media, run: Tracking, written: Written) -> list[str]:
     """What else there is to say: of phrases that found nothing where others did, and of the clip."""
     found = set(written.labels.values())
     lines = [
@@ -192,4 +192,5 @@ def notes(run: Tracking, written: Written) -> list[str]:
         for phrase, score in run.best_scores.items()
         if found and phrase not in found
     ]
-    return lines if run.warning is None else [*lines, run.warning]
+    # Visitors know the clip by its name, and need not know where it lies.
+    return lines if run.warning is None else [*lines, run.warning.replace(str(media.clip.path), media.name)]

@@ -94,12 +94,15 @@ class SegmentAnswer(BaseModel):
     seconds: float
 
 
+FrameNumber = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,6})$")]  # one way to write each
+
+
 class TrackRequest(Strict):
     """What to follow through a clip. What was tracked in it before stays, apart from objects with new prompts."""
 
     text: Text | None = None
-    prompts: Annotated[dict[Annotated[str, Field(pattern=r"^[0-9]{1,7}$")], list[Prompt]], Field(max_length=200)] = (
-        Field(default={}, description="By number of the frame.")
+    prompts: Annotated[dict[FrameNumber, list[Prompt]], Field(max_length=200)] = Field(
+        default={}, description="By number of the frame."
     )
     from_frame: (
         Annotated[int, Field(ge=0, description="Change nothing before this frame, which must have been tracked.")]
