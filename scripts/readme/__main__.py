@@ -3,7 +3,7 @@
 uv run python -m scripts.readme                       # installs vidseg with the README's own commands first
 uv run python -m scripts.readme --installed ~/.local/bin
 
-Each command runs in a folder of its own, with the files that it names. What it needs and this machine has not is
+Each command runs in a folder of its own, with the files that it names. One that needs what this machine lacks is
 changed or left out, and the table says so. The exit code is 1 if a command fails.
 """
 

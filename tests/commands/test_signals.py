@@ -54,12 +54,13 @@ def started(folder: Path, *options: str, first: str = "", **how):
     Args:
         folder: gets the clip.
         options: of the command.
-        first: Python that the process runs before.
+        first: Python that the process runs before, if it is forked.
         how: for `subprocess.Popen`. If there is any the process is not forked, but imports everything itself.
     """
     shutil.copy(started.clip, folder / "dog.mp4")
     command = ["track", "dog.mp4", "--box", "5,5,40,40", *DEMO, *options]
     if how:
+        assert not first
         process = subprocess.Popen([sys.executable, "-c", ANEW, folder, *command], cwd=ROOT, text=True, **how)
     else:
         process = Forked(command, folder, first, Path(mkdtemp(dir=folder.parent)))
