@@ -81,8 +81,8 @@ def test_what_lies_on_nothing_or_is_new_begins_another(demo, truth, plain):
     assert run.labels == {1: "cat", 2: "ear", 3: "dog", 4: "dog", 5: "object"}
     assert sorted(masks[2]) == sorted(masks[5]) == [3, 4, 5, 6]
     assert run.warning == (
-        "the clicks of prompt 6 say what does not belong, but lie on no object: not used; "
-        'object 1 of the prompts is 5, as 1 was taken ("new" keeps it free)'
+        "prompt 6 only says what does not belong, and lies on no object: it was not used; "
+        'prompt 1 began object 5, as id 1 was in use ("new": true reserves it)'
     )
     dogs = [masks[i][2] for i in (3, 4)]
     assert all((mask == earlier[2]).all() for mask, earlier in zip(dogs, (plain[1][2], plain[1][3])))

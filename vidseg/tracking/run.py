@@ -111,9 +111,11 @@ class ClipRun:
             where = f"{self.clip.path} has no frame {min(unmet)} in the part that was read"
             lines.append(f"{where}: the prompts on it were not used")
         for user_id in sorted(self.registry.state.ignored):
-            lines.append(f"the clicks of prompt {user_id} say what does not belong, but lie on no object: not used")
+            lines.append(f"prompt {user_id} only says what does not belong, and lies on no object: it was not used")
         for user_id, track_id in self.registry.renumbered().items():
-            lines.append(f'object {user_id} of the prompts is {track_id}, as {user_id} was taken ("new" keeps it free)')
+            lines.append(
+                f'prompt {user_id} began object {track_id}, as id {user_id} was in use ("new": true reserves it)'
+            )
         return "; ".join(lines) or None
 
     def frames(self) -> Generator[TrackedFrame, None, None]:
